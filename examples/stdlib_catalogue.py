@@ -1,0 +1,262 @@
+"""Catalogue the standard library of this interpreter twice, with one and the same function.
+
+`catalogue`, below, is an asyn function: one `async def` that hands `context_vars` on to whatever
+it awaits. `srun` runs it in synchronous mode, without any event loop, and `asyncio.run` in
+asynchronous mode. Either way all `.py` files go through four stages:
+
+    read    their bytes                                             read_binary
+    parse   them with `ast`, in child processes: counts and arrays  BgProcess
+    save    the counts of each in a JSON file, replaced whole       json_save, AprocManager
+    store   the arrays of all in one HDF5 file, an index in JSON    CreateFileH5, json_save
+
+In synchronous mode one thing happens after the other. In asynchronous mode they overlap, which
+pays where there is something to wait for: the children, who parse at the same time. A file that
+is in memory anyway is read or written sooner than a worker thread is reached. What the two modes
+write must not differ, and the demo ends by checking that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import asyncio
+import io
+import itertools
+import os
+import sys
+import sysconfig
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from mt import aio
+from mt.aio.core.lowlevel import ContextVars
+
+STDLIB = Path(sysconfig.get_path("stdlib"))
+AT_ONCE = 64  # files under way at the same time, in asynchronous mode; an arbitrary number
+
+Summary = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+class Parser(aio.BgProcess):
+    """A child process that parses sources; whatever they do to it, this process lives on."""
+
+    def child_handle_message(self, msg: tuple[str, bytes]) -> tuple[Summary, Arrays]:
+        """Measure one source: counts, and arrays with a number for each line."""
+        name, content = msg
+        lines = content.splitlines()
+        length = np.array([len(line) for line in lines], np.int32)
+        indentation = np.array([len(line) - len(line.lstrip()) for line in lines], np.int32)
+        arrays = {"length": length, "indentation": indentation}
+        comments = sum(line.lstrip().startswith(b"#") for line in lines)
+        summary = {"bytes": len(content), "lines": len(lines), "comments": comments, "error": None}
+        warnings.simplefilter("ignore")  # invalid escapes and the like are not our concern
+        try:
+            kinds, nesting = survey(ast.parse(content, name), len(lines))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
+            return {**summary, "error": f"{type(exc).__name__}: {exc}"}, arrays
+        counts = {
+            "functions": kinds["FunctionDef"] + kinds["AsyncFunctionDef"],
+            "classes": kinds["ClassDef"],
+            "imports": kinds["Import"] + kinds["ImportFrom"],
+            "deepest": int(nesting.max(initial=0)),
+        }
+        return {**summary, **counts}, {**arrays, "nesting": nesting}
+
+
+def survey(tree: ast.Module, lines: int) -> tuple[Counter[str], np.ndarray]:
+    """Count the statements by kind, and find how deep the innermost one of each line is nested."""
+    kinds: Counter[str] = Counter()
+    nesting = np.zeros(lines, np.int32)
+    todo: list[tuple[ast.AST, int, int]] = [(tree, 0, sys.maxsize)]
+    while todo:
+        node, depth, column = todo.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.match_case):  # a `case` has no position of its own
+                todo.append((child, depth, column))
+            elif isinstance(child, ast.stmt | ast.excepthandler):
+                inner = depth + (child.col_offset > column)  # not so for an `elif` or `except`
+                nesting[child.lineno - 1 : child.end_lineno] = inner
+                kinds[type(child).__name__] += 1
+                todo.append((child, inner, child.col_offset))
+    return kinds, nesting
+
+
+async def catalogue(
+    names: list[str], folder: Path, children: int, context_vars: ContextVars = {}
+) -> dict[str, float]:
+    """Do the whole job, in whichever mode, and tell how long each stage took."""
+    contents: dict[str, bytes] = {}
+    summaries: dict[str, Summary] = {name: {} for name in names}  # filled in in any order
+    arrays: dict[str, Arrays] = {name: {} for name in names}
+    seconds: dict[str, float] = {}
+    stage = partial(timed, seconds, folder.name, len(names))
+
+    async def read(name: str, context_vars: ContextVars) -> None:
+        contents[name] = await aio.read_binary(STDLIB / name, context_vars=context_vars)
+
+    async def parse(name: str, context_vars: ContextVars) -> None:
+        message = (name, contents[name])
+        summaries[name], arrays[name] = await next(turns).send(message, context_vars=context_vars)
+
+    with stage("read") as bar:
+        await for_each(names, read, bar, context_vars=context_vars)
+    with stage("parse") as bar, ExitStack() as stack:
+        turns = itertools.cycle([stack.enter_context(Parser()) for _ in range(children)])
+        await for_each(names, parse, bar, context_vars=context_vars)
+    with stage("save") as bar:
+        await save(summaries, folder / "summaries", bar, context_vars=context_vars)
+    with stage("store") as bar:
+        async with aio.CreateFileH5(folder / "lines.h5", context_vars=context_vars) as h5:
+            await h5.run(store, arrays, h5.handle, bar)
+        await aio.json_save(folder / "index.json", summaries, indent=1, context_vars=context_vars)
+    return {**seconds, "all": sum(seconds.values())}
+
+
+async def for_each(
+    names: list[str], asyn_func: Callable[..., Any], bar: tqdm[Any], context_vars: ContextVars = {}
+) -> None:
+    """Call an asyn function with each name: one after the other, or many at once."""
+    async with aio.AprocManager(AT_ONCE, on_done=lambda *_: bar.update()) as manager:
+        for name in names:
+            await manager.spawn(asyn_func, name, context_vars=context_vars)
+
+
+async def save(
+    summaries: dict[str, Summary], folder: Path, bar: tqdm[Any], context_vars: ContextVars = {}
+) -> None:
+    """Save each summary in a JSON file, by delayed writes that the manager sees to their end."""
+
+    async def write(name: str, context_vars: ContextVars) -> Any:
+        return await aio.json_save(
+            folder / f"{name}.json",
+            summaries[name],
+            context_vars=context_vars,
+            file_write_delayed=True,
+            make_dirs=True,
+            indent=1,
+        )
+
+    await for_each([*summaries], write, bar, context_vars=context_vars)
+
+
+def store(arrays: dict[str, Arrays], file: h5py.File, bar: tqdm[Any]) -> None:
+    """Store all arrays in an HDF5 file, a group for each source."""
+    for name, group in arrays.items():
+        for key, array in group.items():
+            file.create_dataset(f"{name}/{key}", data=array)
+        bar.update()
+
+
+@contextmanager
+def timed(seconds: dict[str, float], mode: str, files: int, name: str) -> Iterator[tqdm[Any]]:
+    """Show a stage's progress bar, and note how long the stage took."""
+    interval = 0.1 if sys.stderr.isatty() else float("inf")  # a log gets its two ends only
+    title = f"{mode:>5} {name:5}"
+    start = time.perf_counter()
+    with tqdm(desc=title, total=files, unit=" files", ncols=80, mininterval=interval) as bar:
+        yield bar
+    seconds[name] = time.perf_counter() - start
+
+
+def results(folder: Path, names: list[str]) -> dict[str, tuple[Any, ...]]:
+    """Gather all that a run wrote: JSON files byte by byte, HDF5 dataset by dataset."""
+    texts = ["index.json", *(f"summaries/{name}.json" for name in names)]
+    found: dict[str, tuple[Any, ...]] = {text: ((folder / text).read_bytes(),) for text in texts}
+    with h5py.File(folder / "lines.h5") as file:
+        for name in names:
+            for key, data in file[name].items():
+                found[f"lines.h5: {name}/{key}"] = (data.dtype, data.shape, data[()].tobytes())
+    return found
+
+
+def table(seconds: dict[str, dict[str, float]], files: int) -> str:
+    """Lay out how long each stage took in each mode, and how many files it did a second."""
+    rows = [f"{'stage':6}" + "".join(f"{mode:>10} s{'files/s':>10}" for mode in seconds)]
+    for stage in seconds["sync"]:
+        times = [by_stage[stage] for by_stage in seconds.values()]
+        rows.append(f"{stage:6}" + "".join(f"{t:12.2f}{files / t:10,.0f}" for t in times))
+    return "\n".join(rows)
+
+
+def chart(seconds: dict[str, dict[str, float]], files: int) -> bytes:
+    """Draw the files per second as a PNG: a panel for each stage, on a scale of its own."""
+    figure = Figure(figsize=(10, 3.4), dpi=150, layout="constrained")
+    figure.suptitle(f"{files:,} files, one function, two modes: files per second in each stage")
+    for axes, stage in zip(figure.subplots(1, len(seconds["sync"])), seconds["sync"], strict=True):
+        speeds = [files / by_stage[stage] for by_stage in seconds.values()]
+        bars = axes.bar([*seconds], speeds, width=0.6, color=["#9aa5b1", "#3f51b5"])
+        axes.bar_label(bars, [f"{speed:,.0f}" for speed in speeds], padding=3)
+        axes.set(title=stage, yticks=[], ymargin=0.15)
+        axes.spines[["top", "left", "right"]].set_visible(False)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line, and make sure that the output folder can be written to."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add, few = parser.add_argument, min(4, os.cpu_count() or 1)
+    add("--out", type=Path, metavar="DIR", default="out/catalogue", help="folder [%(default)s]")
+    add("--limit", type=int, metavar="N", help="take the first N files only")
+    add("--children", type=int, metavar="N", default=few, help="child processes [%(default)s]")
+    options = parser.parse_args()
+    for name in ("limit", "children"):
+        if (number := getattr(options, name)) is not None and number < 1:
+            parser.error(f"argument --{name}: must be 1 or more, not {number}")
+    for folder in (options.out, options.out / "sync", options.out / "async"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as exc:
+            parser.error(f"argument --out: no folder to write to: {folder}: {exc.strerror}")
+    return options
+
+
+def main() -> int:
+    """Run the job in both modes, compare what they wrote, and report."""
+    options = parse_options()
+    sync, asynch = options.out / "sync", options.out / "async"
+    paths = sorted({*STDLIB.rglob("*.py")} - {*STDLIB.glob("site-packages/**/*.py")})
+    names = [path.relative_to(STDLIB).as_posix() for path in paths[: options.limit]]
+    if not names:
+        sys.exit(f"There are no .py files in {STDLIB}")
+    for name in names:  # so that both modes find them where the system keeps what was just read
+        (STDLIB / name).read_bytes()
+    seconds = {"sync": aio.srun(catalogue, names, sync, options.children)}
+    job = catalogue(names, asynch, options.children, context_vars={"async": True})
+    seconds["async"] = asyncio.run(job)
+
+    one, two = results(sync, names), results(asynch, names)
+    different = sorted(key for key in {*one, *two} if one.get(key) != two.get(key))
+    index = aio.srun(aio.json_load, sync / "index.json")
+    not_parsed = {name: counts["error"] for name, counts in index.items() if counts["error"]}
+    report = {"python": sys.version, "cpus": os.cpu_count(), "children": options.children}
+    report |= {"seconds": seconds, "different": different, "not_parsed": not_parsed}
+    aio.srun(aio.json_save, options.out / "report.json", report, indent=1)
+    aio.srun(aio.write_binary, options.out / "chart.png", chart(seconds, len(names)))
+
+    lines = [table(seconds, len(names))]
+    lines += [f"not parsed: {name}: {error}" for name, error in not_parsed.items()]
+    lines += [f"DIFFERENT: {key}" for key in different]
+    verdict = f"{len(different):,} of them differ" if different else "identical in both modes"
+    print(*lines, f"{len(names):,} files made {len(one):,} results: {verdict}", sep="\n")
+    print(f"See {options.out.resolve()}")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Run one `async def` body synchronously or asynchronously."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mt.aio.core._ipython import ipython_state
+from mt.aio.core._run import arun, arun2, srun
+from mt.aio.core._sleep import sleep, yield_control
+from mt.aio.core.lowlevel import publish
+
+__all__ = ["arun", "arun2", "ipython", "sleep", "srun", "yield_control"]
+
+ipython: str
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ipython":  # looked up anew each time: a notebook may patch asyncio at any moment
+        return ipython_state()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+publish(globals())

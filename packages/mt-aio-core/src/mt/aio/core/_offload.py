@@ -1,0 +1,99 @@
+"""The one way in which mt.aio leaves the event loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+
+from mt.aio.core._mode import ContextVars, is_async
+
+if TYPE_CHECKING:
+    import asyncio
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+async def offload(
+    func: Callable[[*Ts], T],
+    /,
+    *args: *Ts,
+    context_vars: ContextVars,
+    order: Hashable | None = None,
+    abandon_on_cancel: bool = False,
+) -> T:
+    """Run a plain blocking function where the mode says: here, or in a worker thread.
+
+    **Modes.** Synchronous: `func(*args)` is called inline. Asynchronous: one of a few worker
+    threads calls it, with the caller's `contextvars`, and the event loop goes on meanwhile.
+
+    Args:
+        func: a plain function that may block.
+        *args: its positional arguments.
+        context_vars: the mode.
+        order: jobs with an equal key run one after the other, in the order in which they were
+            issued, whatever the mode; None is no order.
+        abandon_on_cancel: see below.
+
+    Returns:
+        What `func` returns. What it raises is raised.
+
+    Raises:
+        MissingModeError: `context_vars` has no `"async"` key.
+
+    **Cancellation.** A job that no thread has taken yet is withdrawn. One that runs cannot be
+    stopped from outside: with `abandon_on_cancel` the coroutine ends at once and the result is
+    dropped; without it, the coroutine ends only when `func` has, so that nothing happens behind
+    the caller's back. In both cases `check_cancelled` raises inside `func` from then on.
+
+    **Concurrency.** Any number of event loops and threads may offload at once. The threads are
+    shared by the process, start when there is work, and cost nothing while there is none; a
+    process that forks gets new ones in the child.
+    """
+    if is_async(context_vars):
+        from mt.aio.core._hop import hop
+
+        result: T = await hop(func, args, order, abandon_on_cancel)
+        return result
+    if order is not None and (pool := sys.modules.get("mt.aio.core._pool")) is not None:
+        pool.wait_for(order)
+    return func(*args)
+
+
+def submit(
+    func: Callable[[*Ts], T], /, *args: *Ts, order: Hashable | None = None
+) -> asyncio.Future[T]:
+    """Start a blocking function in a worker thread now, and return its future.
+
+    For asynchronous mode only: it needs the running event loop. The job does not depend on
+    anybody keeping the future, nor on the loop's living on: it is finished before the
+    interpreter exits. If it fails when no loop is left to tell, the error is logged.
+
+    Args:
+        func: a plain function that may block.
+        *args: its positional arguments.
+        order: as for `offload`.
+
+    Returns:
+        A future of what `func` returns or raises.
+
+    Raises:
+        RuntimeError: no event loop runs in this thread.
+
+    **Cancellation.** Cancelling the future withdraws the job, if no thread has taken it yet;
+    otherwise `check_cancelled` raises inside `func` from then on.
+    """
+    from mt.aio.core._hop import start
+
+    return start(func, args, order, kept=True).future
+
+
+def check_cancelled() -> None:
+    """Raise `asyncio.CancelledError` if whoever waits for this job has been cancelled.
+
+    To be called inside a function run by `offload` or `submit`, wherever it can still give up
+    and clean up after itself. Anywhere else, and in synchronous mode, it does nothing.
+    """
+    if (pool := sys.modules.get("mt.aio.core._pool")) is not None:
+        pool.check_cancelled()

@@ -1,0 +1,39 @@
+"""For authors of asyn functions: the mode, the way off the event loop, the errors."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+from mt.aio.core._mode import ContextVars, MissingModeError, is_async
+from mt.aio.core._offload import check_cancelled, offload, submit
+from mt.aio.core._suspend import SuspendError
+
+__all__ = [
+    "ContextVars",
+    "MissingModeError",
+    "SuspendError",
+    "check_cancelled",
+    "is_async",
+    "offload",
+    "publish",
+    "submit",
+]
+
+
+def publish(namespace: dict[str, Any]) -> None:
+    """Give the public functions and classes of a module that module's name.
+
+    They are defined in private modules; whoever pickles, prints or documents them should see
+    only the public place.
+
+    Args:
+        namespace: the `globals()` of the public module, with its `__all__`.
+    """
+    for name in namespace["__all__"]:
+        member = namespace.get(name)
+        if isinstance(member, (FunctionType, type)):
+            member.__module__ = namespace["__name__"]
+
+
+publish(globals())

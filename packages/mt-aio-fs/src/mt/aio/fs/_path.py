@@ -1,0 +1,44 @@
+"""Paths at the door: what is accepted, and what a relative one means."""
+
+from __future__ import annotations
+
+import os
+
+
+def check_path(filepath: object, name: str = "filepath") -> str:
+    """Give a path as a `str`.
+
+    Args:
+        filepath: what was given as the path; a `str` or an `os.PathLike` that stands for one
+        name: what the caller calls the argument, for the error's text
+
+    Returns:
+        The path as it was given, neither resolved nor made absolute.
+
+    Raises:
+        TypeError: for anything else, `bytes` and descriptor numbers included
+    """
+    path = filepath.__fspath__() if isinstance(filepath, os.PathLike) else filepath
+    if isinstance(path, str):
+        return path
+    cure = "; os.fsdecode() makes a str of bytes" if isinstance(path, bytes) else ""
+    raise TypeError(f"{name} is a str or an os.PathLike of one, not {filepath!r}{cure}")
+
+
+def absolute(filepath: str) -> str:
+    """Anchor a relative path in the current folder, so that a later `os.chdir` cannot move it.
+
+    Unlike `os.path.abspath` this leaves `..` alone, which the system resolves after following
+    symbolic links. An empty path stays empty and is refused by the system.
+    """
+    if not filepath or os.path.isabs(filepath):
+        return filepath
+    return os.path.join(os.getcwd(), filepath)
+
+
+def order_key(filepath: str) -> str:
+    """Give the key by which operations on one file are put in order.
+
+    Two spellings of a path give one key; two names of a file (links) do not.
+    """
+    return os.path.normcase(os.path.abspath(filepath))

@@ -1,0 +1,171 @@
+"""Reading a file whole, or its beginning, in one hop."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from mt.aio.core.lowlevel import check_cancelled, offload
+from mt.aio.fs._atomic import PLAIN_FLAGS
+from mt.aio.fs._check import check_size, check_text_options
+from mt.aio.fs._path import absolute, check_path
+
+if TYPE_CHECKING:
+    from mt.aio.core.lowlevel import ContextVars
+
+# A file that does not know its size (/proc, a FIFO) is read in pieces of this many bytes, the
+# capacity of a Linux pipe.
+_PIECE = 2**16
+
+# Files beyond this are left to FileIO, which grows one buffer where joining pieces would need two.
+# One os.read gives at most 2 GiB; the limit is arbitrary below that.
+_ONE_READ = 2**30
+
+
+async def read_binary(
+    filepath: str | os.PathLike[str], size: int | None = None, context_vars: ContextVars = {}
+) -> bytes:
+    """Read a binary file, whole or its beginning.
+
+    A file that is replaced meanwhile, as the writers of mt.aio do it, is read as one whole
+    content, the old or the new.
+
+    **Modes.** Asynchronous: everything happens in one worker thread, so that the number of files
+    open at once stays small, however many reads are awaited. Synchronous: right here.
+
+    Args:
+        filepath: path to the file
+        size: the number of bytes to read from the beginning. None or a negative number: all of it
+        context_vars: the mode, see [context_vars](../concepts/context-vars.md)
+
+    Returns:
+        The content. Shorter than `size` if the file is.
+
+    Raises:
+        TypeError: if the path is neither a `str` nor an `os.PathLike` of one, or the size no int
+        IsADirectoryError: if the path leads to a folder
+        OSError: what the system reports, such as `FileNotFoundError`
+
+    **Cancellation**: ends the wait at once; what is read after that is dropped.
+    """
+    path, size = absolute(check_path(filepath)), check_size(size)
+    return await offload(read_file, path, size, context_vars=context_vars, abandon_on_cancel=True)
+
+
+async def read_text(
+    filepath: str | os.PathLike[str],
+    size: int | None = None,
+    context_vars: ContextVars = {},
+    *,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    newline: str | None = None,
+) -> str:
+    """Read a text file, whole or its beginning.
+
+    **Modes**, **Cancellation**: as for `read_binary`; decoding is done in the same hop.
+
+    Args:
+        filepath: path to the file
+        size: the number of bytes (not characters) to read from the beginning. A character that is
+            cut by it is left out. None or a negative number: all of it
+        context_vars: the mode, see [context_vars](../concepts/context-vars.md)
+        encoding: the text's encoding
+        errors: what to do with bytes that are no text, as in `open`
+        newline: as in `open`: None turns every line ending into a line feed, else none is touched
+
+    Returns:
+        The text.
+
+    Raises:
+        TypeError: for arguments of a wrong type, as in `read_binary`
+        LookupError: for an unknown encoding or error handler
+        ValueError: for an unknown newline
+        UnicodeDecodeError: if the file is not in this encoding; a note names the file
+        IsADirectoryError: if the path leads to a folder
+        OSError: what the system reports, such as `FileNotFoundError`
+    """
+    path, size = absolute(check_path(filepath)), check_size(size)
+    check_text_options(encoding, errors, newline)
+    options = (encoding, errors, newline)
+    return await offload(
+        _read_text, path, size, options, context_vars=context_vars, abandon_on_cancel=True
+    )
+
+
+def read_file(filepath: str, size: int | None = None) -> bytes:
+    """Read a file, blocking.
+
+    Right for files whose size is not what `stat` says: devices, FIFOs, /proc, and files that grow
+    or shrink meanwhile.
+
+    Args:
+        filepath: path to the file
+        size: the most bytes to read; None for no limit
+
+    Returns:
+        The content.
+
+    Raises:
+        IsADirectoryError: if the path leads to a folder
+        OSError: what the system reports
+        asyncio.CancelledError: between two pieces of a file that needs several, if whoever awaits
+            this was cancelled
+    """
+    fd = os.open(filepath, os.O_RDONLY | PLAIN_FLAGS)
+    try:
+        status = os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), filepath)
+        if size is None and status.st_size >= _ONE_READ:
+            with io.FileIO(fd, closefd=False) as file:
+                return file.readall()
+        return _read_pieces(fd, status.st_size, size)
+    finally:
+        os.close(fd)
+
+
+def _read_pieces(fd: int, expected: int, size: int | None) -> bytes:
+    """Read until the end, which is a lack of bytes where `stat` says, or an empty piece."""
+    pieces: list[bytes] = []
+    total = 0
+    while size is None or total < size:
+        # One byte more than expected shows in the first read that there is no more.
+        want = expected - total + 1 if expected > total else _PIECE
+        if size is not None:
+            want = min(want, size - total)
+        if pieces:
+            check_cancelled()
+        piece = os.read(fd, want)
+        if not piece:
+            break
+        pieces.append(piece)
+        total += len(piece)
+        if total == expected and len(piece) < want:
+            break
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _read_text(filepath: str, size: int | None, options: tuple[str, str, str | None]) -> str:
+    # One byte more than asked for tells whether the size really cuts something off.
+    data = read_file(filepath, None if size is None else size + 1)
+    cut = size is not None and len(data) > size
+    try:
+        return decode(data[:size] if cut else data, *options, final=not cut)
+    except UnicodeDecodeError as exc:
+        exc.add_note(f"in the file {filepath!r}; encoding= and errors= choose another reading")
+        raise
+
+
+def decode(
+    data: bytes, encoding: str, errors: str, newline: str | None, *, final: bool = True
+) -> str:
+    """Make a text of bytes, as `open` would; not final: leave out an incomplete character."""
+    text = codecs.getincrementaldecoder(encoding)(errors).decode(data, final)
+    if newline is None and "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text

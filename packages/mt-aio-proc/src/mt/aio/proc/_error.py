@@ -1,0 +1,94 @@
+"""The errors of a helper process; all are RuntimeErrors, as the reference says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ChildError(RuntimeError):
+    """Something about a helper process went wrong."""
+
+
+class ChildRaisedError(ChildError):
+    """`child_handle_message` raised.
+
+    Its `args` are a text, the exception and the call stack as lines; the exception is also its
+    `__cause__`.
+    """
+
+    def __str__(self) -> str:
+        """The text and the exception; the call stack is shown with the cause."""
+        try:
+            reason = str(self.args[1])
+        except Exception:  # noqa: BLE001 - it is a user's class
+            reason = "(it cannot be shown)"
+        return f"{self.args[0]} {type(self.args[1]).__name__}: {reason}"
+
+
+class ChildDiedError(ChildError):
+    """The child process is gone.
+
+    Attributes:
+        exitcode: its exit status, the negative number of the signal that killed it, or None if
+            nobody could tell.
+        output: the last lines that it printed.
+    """
+
+    exitcode: int | None = None
+    output: tuple[str, ...] = ()
+
+
+class ChildClosedError(ChildError):
+    """The child process was closed by this program."""
+
+
+def died(name: str, exitcode: int | None, output: tuple[str, ...], reason: str) -> ChildDiedError:
+    """Make the error that says how a child ended, what it printed last and what to suspect."""
+    text = f"{name} {_how(exitcode)}{reason}"
+    if output:
+        text += "; the last lines it printed:\n  " + "\n  ".join(output)
+    error = ChildDiedError(text)
+    error.exitcode, error.output = exitcode, output
+    return error
+
+
+def raised(explained: tuple[bytes | None, str, list[str]]) -> ChildRaisedError:
+    """Make the error for an exception that the child's handler raised."""
+    from mt.aio.proc._pickling import loads
+
+    pickled, text, lines = explained
+    note = "In the child:\n" + "".join(lines).rstrip()
+    cause: Any = None
+    if pickled is not None:
+        try:
+            cause = loads([pickled])
+            cause.add_note(note)
+        except Exception:  # noqa: BLE001 - not all exceptions unpickle or take a note
+            cause = None
+    if not isinstance(cause, BaseException):
+        cause = RuntimeError(text)
+        cause.add_note(note)
+    error = ChildRaisedError(
+        "Child raised an exception while processing the message.", cause, lines
+    )
+    error.__cause__ = cause
+    return error
+
+
+def _how(exitcode: int | None) -> str:
+    if exitcode is None:
+        return "is gone"
+    if exitcode >= 0:
+        return f"exited with status {exitcode}"
+    import signal
+
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    hint = ""
+    if name == "SIGKILL":
+        hint = " (by somebody, or by the system for want of memory)"
+    elif name == "SIGSEGV":
+        hint = " (a crash in native code)"
+    return f"was killed by {name}{hint}"

@@ -1,0 +1,278 @@
+"""BgProcess: the class that users derive their helper processes from."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mt.aio.core.lowlevel import ContextVars, is_async, offload
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from mt.aio.proc._link import Link
+
+_ASYNC: ContextVars = {"async": True}
+_GRACE = 2.0  # seconds for a child to end by itself; arbitrary
+
+
+class BgProcess:
+    """A child process that communicates with this one by messages.
+
+    Derive a class, override `child_handle_message`, and make an instance: the constructor
+    launches the child. The child is a fresh interpreter that gets a pickled copy of the instance
+    as it is when `BgProcess.__init__` is called, so attributes that the child needs are set
+    before that. Classes defined in a script, a notebook cell or a function will do, and no
+    `if __name__ == "__main__"` guard is needed. A module that the class comes from is imported
+    in the child as usual.
+
+    What the child prints, Python code and native code alike, is handed to `on_write`.
+
+    **Concurrency.** Messages may be sent from any number of tasks, event loops and threads at
+    once; the child handles them one after the other, in the order in which they were sent.
+
+    **The end.** `close`, `aclose`, leaving a `with` or `async with` block, or dropping the last
+    reference ends the child. It also ends with this process, however that ends.
+
+    Args:
+        context_vars: the mode of `async with`, and of `send` and `aclose` where they are given
+            none; asynchronous if left out. The child does not get them.
+
+    Raises:
+        NotImplementedError: on Windows.
+        Exception: whatever pickling raises if the instance cannot be pickled; no process has
+            been started then.
+
+    Example:
+        >>> from mt.aio.core import srun
+        >>> class Squarer(BgProcess):
+        ...     def child_handle_message(self, msg):
+        ...         return msg * msg
+        >>> with Squarer() as squarer:
+        ...     srun(squarer.send, 3)
+        9
+    """
+
+    _link: Link | None = None
+
+    def __init__(self, *, context_vars: ContextVars = {}) -> None:
+        self._start(context_vars or _ASYNC)
+
+    def child_handle_message(self, msg: Any) -> Any:
+        """Handle a message; called in the child only. To be overridden.
+
+        The default returns the message. An exception is raised to whoever sent the message, and
+        the child goes on; `SystemExit` ends the child.
+
+        Args:
+            msg: what was given to `send`.
+
+        Returns:
+            What `send` is to return: anything that can be pickled.
+        """
+        return msg
+
+    async def send(
+        self,
+        msg: Any,
+        recv_timeout: float | None = None,
+        recv_aio_interval: float = 0.001,  # noqa: ARG002 - nothing is polled
+        *,
+        context_vars: ContextVars = {},
+    ) -> Any:
+        """Send a message to the child and wait for its reply.
+
+        **Modes.** Asynchronous: the event loop goes on meanwhile. Synchronous: this thread waits;
+        no loop is needed.
+
+        Args:
+            msg: anything that pickle or cloudpickle can handle. It is pickled before the call
+                first suspends, so it may be changed afterwards, except for large buffers
+                (64 KiB and more, such as arrays), which are sent as they lie in memory.
+            recv_timeout: seconds to wait for the reply; None waits as long as the child lives.
+            recv_aio_interval: has no effect, as nothing is polled.
+            context_vars: the mode; if left out, that of the constructor, which is asynchronous
+                unless it was told otherwise.
+
+        Returns:
+            What `child_handle_message` returned in the child.
+
+        Raises:
+            queue.Empty: there was no reply in time. The child goes on; its reply is dropped.
+            ChildRaisedError: `child_handle_message` raised. A RuntimeError whose `args` are a
+                text, the exception, and the child's call stack as a list of lines; the exception
+                is its `__cause__`, too.
+            ChildDiedError: the child has ended; a RuntimeError that says how.
+            ChildClosedError: the child was closed; a RuntimeError.
+            ChildError: the reply cannot be loaded here; a RuntimeError.
+            Exception: whatever pickling raises if the message cannot be pickled; nothing has
+                been sent then.
+
+        **Cancellation.** The reply is dropped when it comes. A message of which nothing has
+        left this process yet is not sent; the child handles any other one all the same.
+        """
+        from mt.aio.proc._waiter import LoopWaiter, ThreadWaiter, Waiter
+
+        link = self._linked()
+        asynchronous = is_async(context_vars or link.context_vars)
+        waiter: Waiter = LoopWaiter(link.driver) if asynchronous else ThreadWaiter(link.driver)
+        number = link.send(waiter, msg)
+        try:
+            reply = await waiter.wait(recv_timeout)
+        finally:
+            link.forget(number)
+        return link.result(reply)
+
+    def on_write(self, stream: str, text: str) -> None:
+        """Take what the child has printed; called in this process. May be overridden.
+
+        The default prints each line with a prefix, as in `BgProcess (stdout): hello`.
+
+        Args:
+            stream: `"stdout"` or `"stderr"`.
+            text: whole lines, in order; the end of a line may be missing only from what was
+                printed last before a reply or the child's end. All that is printed before a
+                reply comes before it.
+
+        **Concurrency.** It is called by whatever event loop or thread found the text, must not
+        block, and cannot wait for the child itself.
+        """
+        for line in text.splitlines():
+            print(f"BgProcess ({stream}): {line}")  # noqa: T201 - this is what it is for
+
+    def on_event(self, event: tuple[Any, ...]) -> None:
+        """Take what else the child tells; called in this process. May be overridden.
+
+        The default logs it.
+
+        Args:
+            event: `("ignored_exception", exception)` when an interrupt reached the child while
+                it was handling no message, or `("exit", error)` when it has ended; the error is
+                None if its exit status was 0.
+        """
+        import logging
+
+        logging.getLogger("mt.aio.proc").debug("%s: %r", type(self).__qualname__, event)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the child."""
+        return self._linked().pid
+
+    @property
+    def exitcode(self) -> int | None:
+        """The exit status of the child, or the negative number of a signal; None if it lives."""
+        return self._linked().exitcode
+
+    def close(self, timeout: float = _GRACE) -> None:
+        """End the child: let it finish the message in hand, and kill it if that takes too long.
+
+        Whoever still waits for a reply gets a ChildClosedError at once. Closing twice is fine.
+
+        Args:
+            timeout: seconds that the child has before it is killed.
+
+        **Modes.** In a thread with a running event loop it returns at once and the end is seen
+        to elsewhere, as a plain function must not block the loop (`aclose` waits for it).
+        Otherwise it returns when the child has ended.
+        """
+        link = self._linked()
+        link.begin_close()
+        if _loop_is_running():
+            link.finish_elsewhere(timeout)
+        else:
+            link.finish(timeout)
+
+    async def aclose(self, timeout: float = _GRACE, *, context_vars: ContextVars = {}) -> None:
+        """End the child as `close` does and wait until it has ended.
+
+        Args:
+            timeout: seconds that the child has before it is killed.
+            context_vars: the mode, as for `send`.
+
+        **Cancellation.** Takes effect when the child has ended, after `timeout` at the latest.
+        """
+        link = self._linked()
+        link.begin_close()
+        await offload(link.finish, timeout, context_vars=context_vars or link.context_vars)
+
+    def restart(self, timeout: float = _GRACE) -> None:
+        """Start another child, with a copy of the instance as it is now; the old one is closed.
+
+        Args:
+            timeout: seconds that the old child has before it is killed.
+        """
+        self.close(timeout)
+        self._start(self._linked().context_vars)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _start(self, context_vars: ContextVars) -> None:
+        from mt.aio.proc._link import Link
+        from mt.aio.proc._pickling import not_importable
+
+        cls = type(self)
+        report = _reporter(weakref.ref(self))
+        link = Link(cls.__qualname__, self, not_importable(cls), report, context_vars)
+        self._link = link
+        # Not at exit: the link sees to that by itself.
+        weakref.finalize(self, link.abandon, _GRACE).atexit = False
+
+    def _linked(self) -> Link:
+        if self._link is None:
+            from mt.aio.proc._error import ChildError
+
+            raise ChildError(
+                f"this {type(self).__qualname__} has no child process: either it is the copy in "
+                "the child, or its __init__ has not called BgProcess.__init__"
+            )
+        return self._link
+
+
+def _reporter(reference: weakref.ref[BgProcess]) -> Callable[[tuple[Any, ...]], None]:
+    """Make the function that hands a link's reports to its process, while there is one."""
+
+    def report(event: tuple[Any, ...]) -> None:
+        process = reference()
+        if process is None:
+            return
+        try:
+            if event[0] == "write":
+                process.on_write(*event[1:])
+            else:
+                process.on_event(event)
+        except Exception:
+            import logging
+
+            logging.getLogger("mt.aio.proc").exception("error in a handler of %r", event)
+
+    return report
+
+
+def _loop_is_running() -> bool:
+    import sys
+
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None  # noqa: SLF001 - documented

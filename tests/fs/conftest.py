@@ -1,0 +1,52 @@
+"""What several of the file tests need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+
+import pytest
+
+from mt.aio.fs import json_save, npz_save, write_binary, write_text
+
+RunPython = Callable[..., str]
+
+
+@pytest.fixture
+def run_python() -> RunPython:
+    """Run a program in a fresh interpreter and give what it printed."""
+
+    def run(program: str, *args: object) -> str:
+        command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program), *map(str, args)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def umask():
+    """Set a umask for one test, and give the function that does so."""
+    old = os.umask(0o022)
+    yield os.umask
+    os.umask(old)
+
+
+@pytest.fixture(
+    params=[
+        (write_binary, b"content"),
+        (write_text, "content"),
+        (json_save, {"content": [1, 2.5, None]}),
+        (npz_save, {"x": [1.0, 2.0]}),
+    ],
+    ids=lambda param: param[0].__name__,
+)
+def writer(request: pytest.FixtureRequest):
+    """Give each writer of whole files, with something that it can write."""
+    if request.param[0] is npz_save:
+        pytest.importorskip("numpy")
+    return request.param

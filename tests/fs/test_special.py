@@ -1,0 +1,100 @@
+"""Writing into devices and FIFOs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import threading
+
+import pytest
+
+from mt.aio.fs import write_binary
+from mt.aio.fs.lowlevel import Replacement, resolve_target
+
+
+def test_device_is_written_to(mode):
+    """A device is written into, and stays a device with its mode."""
+    before = os.stat(os.devnull)
+    assert mode.run(write_binary, os.devnull, bytes(100_000), 0o600) == 100_000
+    after = os.stat(os.devnull)
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_full_device(mode):
+    """A full device is the system's error."""
+    with pytest.raises(OSError, match="No space left"):
+        mode.run(write_binary, "/dev/full", b"x")
+
+
+@pytest.mark.parametrize("size", [0, 5, 1_000_000])
+def test_fifo_is_written_to(mode, tmp_path, size):
+    """A FIFO is written into, however little it takes at a time, and stays a FIFO."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    content = os.urandom(size)
+    got = []
+    reader = threading.Thread(target=lambda: got.append(path.read_bytes()))
+    reader.start()
+    assert mode.run(write_binary, path, content) == size
+    reader.join()
+    assert got == [content]
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_fifo_behind_a_link(mode, tmp_path):
+    """A link to a FIFO leads to the FIFO."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert mode.run(write_binary, tmp_path / "link", b"abc") == 3
+        assert os.read(reader, 10) == b"abc"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_reader_that_goes_away(mode, tmp_path):
+    """A FIFO whose reader leaves is a BrokenPipeError."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+
+    def read_a_little():
+        with path.open("rb", buffering=0) as file:
+            file.read(10)
+
+    reader = threading.Thread(target=read_a_little)
+    reader.start()
+    with pytest.raises(BrokenPipeError):
+        mode.run(write_binary, path, bytes(1_000_000))
+    reader.join()
+
+
+@pytest.mark.parametrize("reader", [True, False])
+def test_waiting_write_can_be_cancelled(async_mode, tmp_path, reader):
+    """A write that waits for a FIFO's reader, or for room in it, ends when it is cancelled."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+
+    async def body(context_vars):
+        task = asyncio.create_task(write_binary(path, bytes(1_000_000), context_vars=context_vars))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if reader else None
+    async_mode.run(body)
+    if fd is not None:
+        os.close(fd)
+
+
+def test_special_file_cannot_be_replaced(tmp_path):
+    """A Replacement of a FIFO is refused, and the FIFO stays."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        Replacement(resolve_target(str(path)))
+    assert [p.name for p in tmp_path.iterdir()] == ["fifo"]

@@ -1,0 +1,349 @@
+"""AprocManager: the end of an `async with`, cleanup with a time-out, other event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+import types
+
+import pytest
+
+from mt.aio.core import srun
+from mt.aio.manager import AprocManager, CleanupTimeoutError, CutOff
+from mt.aio.manager import _manager as implementation
+
+
+async def _wait_for_ever():
+    await asyncio.get_running_loop().create_future()
+
+
+async def _fail(error):
+    await asyncio.sleep(0)
+    raise error
+
+
+@types.coroutine
+def _suspend():
+    yield
+
+
+async def _turns(count=10):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_async_with(async_mode):
+    """The end of the statement awaits all aprocs and raises their errors."""
+
+    async def body(context_vars):
+        with pytest.raises(ValueError, match="x"):  # noqa: PT012  # the statement is the test
+            async with AprocManager() as manager:
+                await manager.send(_fail(ValueError("x")))
+                await manager.send(_turns())
+        assert (manager.running, manager.done) == (0, 2)
+
+    async_mode.run(body)
+
+
+def test_the_body_s_error_wins(async_mode):
+    """If the body raises, aprocs are awaited and their errors are told in a note."""
+
+    async def body(context_vars):
+        with pytest.raises(KeyError) as info:  # noqa: PT012  # the statement is the test
+            async with AprocManager() as manager:
+                await manager.send(_fail(ValueError("lost?")))
+                await manager.send(_turns())
+                raise KeyError("body")
+        assert info.value.args == ("body",)
+        assert "ValueError: lost?" in info.value.__notes__[0]
+        assert manager.done == 2
+        await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_cancelling_the_body_cancels_no_aproc(async_mode):
+    """A first cancellation still awaits the aprocs; a second one stops the waiting."""
+
+    async def body(context_vars):
+        gate = asyncio.Event()
+        manager = AprocManager()
+
+        async def statement():
+            async with manager:
+                await manager.send(gate.wait())
+                await _wait_for_ever()
+
+        task = asyncio.create_task(statement())
+        await _turns()
+        task.cancel()
+        await _turns()
+        assert not task.done()
+        assert manager.running == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert manager.running == 1
+        gate.set()
+        await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_a_closed_coroutine(async_mode):
+    """A coroutine that is being closed inside the statement does not wait for the aprocs."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+
+        async def statement():
+            async with manager:
+                await manager.send(_turns())
+                await _suspend()
+
+        coro = statement()
+        coro.send(None)
+        coro.close()
+        assert manager.running == 1
+        await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_aclosing(async_mode):
+    """`aclose` does what cleanup does."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        with pytest.raises(ValueError, match="x"):
+            async with contextlib.aclosing(manager):
+                await manager.send(_fail(ValueError("x")))
+
+    async_mode.run(body)
+
+
+def test_timeout_not_reached(async_mode):
+    """A time-out that is long enough changes nothing."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(_turns())
+        await manager.cleanup(timeout=30)
+        assert (manager.done, manager.failed) == (1, 0)
+
+    async_mode.run(body)
+
+
+@pytest.mark.parametrize("policy", ["raise", "silent"])
+def test_timeout(async_mode, policy):
+    """After the time-out all is cancelled, and the error lists it by name and place."""
+
+    async def body(context_vars):
+        manager = AprocManager(2, policy)
+        await manager.send(asyncio.create_task(_wait_for_ever(), name="first"))
+        await manager.send(_wait_for_ever())
+        senders = [asyncio.ensure_future(manager.send(_wait_for_ever())) for _ in range(2)]
+        with pytest.raises(CleanupTimeoutError) as info:
+            await manager.cleanup(timeout=0)
+        await asyncio.gather(*senders)
+        cut = info.value.cut_off
+        assert [c.name for c in cut] == ["first"] + ["_wait_for_ever"] * 3
+        assert [c.state for c in cut] == ["cancelled"] * 2 + ["not started"] * 2
+        assert all("test_end.py:" in c.place for c in cut)
+        assert "first (sent at " in str(info.value)
+        assert (manager.pending, manager.running, manager.done, manager.failed) == (0, 0, 4, 4)
+        await manager.cleanup()  # what was cut off is not reported again
+
+    async_mode.run(body)
+
+
+def test_timeout_and_errors(async_mode):
+    """Errors not reported yet are the cause of the time-out's error."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(_fail(ValueError("x")))
+        await manager.send(_wait_for_ever())
+        with pytest.raises(TimeoutError) as info:
+            await manager.cleanup(timeout=0)
+        assert isinstance(info.value.__cause__, ValueError)
+        await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode):
+    """One that finishes its work, and one that fails, are reported as what they are."""
+
+    async def body(context_vars):
+        async def stubborn(error):
+            try:
+                await _wait_for_ever()
+            except asyncio.CancelledError:
+                if error is not None:
+                    raise error from None
+
+        manager = AprocManager()
+        await manager.send(stubborn(None))
+        await manager.send(stubborn(ValueError("x")))
+        await _turns()
+        with pytest.raises(ValueError, match="x"):
+            await manager.cleanup(timeout=0)
+        assert (manager.done, manager.failed) == (2, 1)
+
+    async_mode.run(body)
+
+
+def test_an_aproc_that_does_not_obey(async_mode, monkeypatch):
+    """It is reported as still running, and stays with the manager."""
+    monkeypatch.setattr(implementation, "_GRACE", 0.01)
+
+    async def body(context_vars):
+        gate = asyncio.Event()
+
+        async def stubborn():
+            while not gate.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await gate.wait()
+
+        manager = AprocManager()
+        await manager.send(stubborn())
+        await _turns()
+        with pytest.raises(CleanupTimeoutError) as info:
+            await manager.cleanup(timeout=0)
+        assert [c.state for c in info.value.cut_off] == ["still running"]
+        assert manager.running == 1
+        gate.set()
+        await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_cancelling_cleanup_while_it_cuts_off(async_mode):
+    """What it had cut off by then is handled by the policy, since nobody gets the report."""
+
+    async def body(context_vars):
+        gate = asyncio.Event()
+
+        async def slow_to_end():
+            try:
+                await _wait_for_ever()
+            finally:
+                await gate.wait()
+
+        manager = AprocManager(2)
+        await manager.send(_wait_for_ever())
+        await manager.send(slow_to_end())
+        held = asyncio.ensure_future(manager.send(_wait_for_ever()))
+        cleaning = asyncio.create_task(manager.cleanup(timeout=0))
+        while manager.done < 2:
+            await asyncio.sleep(0)
+        cleaning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cleaning
+        await held
+        gate.set()
+        with pytest.raises(asyncio.CancelledError, match="An aproc has been cancelled") as info:
+            await manager.cleanup()
+        assert len(info.value.__notes__) == 3
+
+    async_mode.run(body)
+
+
+def test_the_error_can_be_pickled():
+    """A CleanupTimeoutError survives a trip between processes."""
+    error = CleanupTimeoutError((CutOff("a", "b.py:3", "cancelled"),))
+    copy = pickle.loads(pickle.dumps(error))
+    assert copy.cut_off == error.cut_off
+    assert type(copy).__module__ == "mt.aio.manager"
+
+
+def test_a_second_loop():
+    """While the first loop is open, a second one gets a clear error."""
+    manager = AprocManager()
+
+    async def use():
+        await manager.send(asyncio.sleep(0))
+        await manager.cleanup()
+
+    async def misuse():
+        aproc = asyncio.sleep(0)
+        try:
+            await manager.send(aproc)
+        finally:
+            aproc.close()
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        first.run(use())
+        with pytest.raises(RuntimeError, match="belongs to another event loop"):
+            second.run(misuse())
+
+
+def test_a_future_of_another_loop(async_mode):
+    """A future that this loop can never await is refused."""
+    other = asyncio.new_event_loop()
+
+    async def body(context_vars):
+        with pytest.raises(RuntimeError, match="belongs to another event loop"):
+            await AprocManager().send(other.create_future())
+
+    async_mode.run(body)
+    other.close()
+
+
+def test_one_loop_after_the_other():
+    """Once a loop is closed and all is done, another may use the manager."""
+    manager = AprocManager()
+
+    async def use():
+        await manager.send(asyncio.sleep(0))
+        await manager.cleanup()
+
+    asyncio.run(use())
+    asyncio.run(use())
+    assert manager.done == 2
+
+
+def test_a_loop_closed_too_early():
+    """Aprocs that can never end any more are named in a clear error."""
+    manager = AprocManager()
+
+    async def leave():
+        await manager.send(asyncio.get_running_loop().create_future())
+
+    async def send():
+        await manager.send(asyncio.get_running_loop().create_future())
+
+    asyncio.run(leave())
+    with pytest.raises(RuntimeError, match="closed before all aprocs were done; lost are 1"):
+        asyncio.run(send())
+    with pytest.raises(RuntimeError, match="needs a running event loop"):
+        srun(_cleanup, manager)
+
+
+async def _cleanup(manager, context_vars):
+    await manager.cleanup()
+
+
+def test_send_from_outside_the_loop():
+    """`run_until_complete` may be given what send and cleanup return."""
+    manager = AprocManager()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(_turns())
+    loop.run_until_complete(manager.send(task))
+    loop.run_until_complete(manager.cleanup())
+    loop.close()
+    assert manager.done == 1
+
+
+def test_a_task_that_asyncio_run_cancels():
+    """What asyncio.run cancels at its end is reported by the next cleanup."""
+    manager = AprocManager()
+
+    async def leave():
+        await manager.send(_wait_for_ever())
+
+    asyncio.run(leave())
+    with pytest.raises(asyncio.CancelledError, match="An aproc has been cancelled"):
+        srun(_cleanup, manager)

@@ -1,0 +1,333 @@
+"""AprocManager: what happens to errors and cancellations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import weakref
+
+import pytest
+
+from mt.aio.manager import AprocManager
+
+
+async def _fail(error):
+    await asyncio.sleep(0)
+    raise error
+
+
+async def _cancelled():
+    await asyncio.sleep(0)
+    raise asyncio.CancelledError
+
+
+async def _turns(count=10):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_unknown_policy():
+    """Reference, handle_exception: one of 'raise', 'silent', 'warn'."""
+    with pytest.raises(ValueError, match="'raise', 'silent', 'warn', not 'ignore'"):
+        AprocManager(handle_exception="ignore")
+
+
+def test_warn_needs_a_logger():
+    """Reference, handle_exception: 'warn' uses the provided logger, so there must be one."""
+    with pytest.raises(ValueError, match="needs a logger"):
+        AprocManager(handle_exception="warn")
+
+
+def test_raise_from_cleanup(async_mode):
+    """Reference, 'raise': the caught exception is re-raised, as itself, once."""
+
+    async def body(context_vars):
+        error = ValueError("x")
+        manager = AprocManager()
+        await manager.send(_fail(error))
+        with pytest.raises(ValueError, match="x") as info:
+            await manager.cleanup()
+        assert info.value is error
+        await manager.cleanup()
+        assert (manager.done, manager.failed) == (1, 1)
+
+    async_mode.run(body)
+
+
+def test_raise_from_the_next_send(async_mode):
+    """The next send takes its aproc over first, then raises the error of an earlier one."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        done = []
+
+        async def good():
+            done.append(1)
+
+        await manager.send(_fail(ValueError("x")))
+        await _turns()
+        with pytest.raises(ValueError, match="x"):
+            await manager.send(good())
+        await manager.cleanup()
+        assert done == [1]
+
+    async_mode.run(body)
+
+
+def test_several_errors_come_as_a_group(async_mode):
+    """Several errors are raised together, each one once."""
+
+    async def body(context_vars):
+        errors = [ValueError("x"), KeyError("y"), OSError("z")]
+        manager = AprocManager()
+        for error in errors:
+            await manager.send(_fail(error))
+        with pytest.raises(ExceptionGroup, match="several aprocs failed") as info:
+            await manager.cleanup()
+        assert list(info.value.exceptions) == errors
+        await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_an_error_says_where_its_aproc_was_sent(async_mode):
+    """A note names the aproc and the line that sent it."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(_fail(ValueError("x")))
+        with pytest.raises(ValueError, match="x") as info:
+            await manager.cleanup()
+        (note,) = info.value.__notes__
+        assert "_fail (sent at " in note
+        assert "test_failure.py:" in note
+
+    async_mode.run(body)
+
+
+def test_errors_are_reported_exactly_once(async_mode):
+    """With concurrent senders and cleaners, each error comes out in exactly one place."""
+
+    async def body(context_vars):
+        manager = AprocManager(4)
+        seen = []
+
+        def see(error):
+            if isinstance(error, BaseExceptionGroup):
+                seen.extend(map(str, error.exceptions))
+            else:
+                seen.append(str(error))
+
+        async def sender(base):
+            for number in range(base, base + 20):
+                try:
+                    await manager.send(_fail(ValueError(number)))
+                except (ValueError, ExceptionGroup) as error:
+                    see(error)
+
+        async def cleaner():
+            try:
+                await manager.cleanup()
+            except (ValueError, ExceptionGroup) as error:
+                see(error)
+
+        await asyncio.gather(*(sender(100 * n) for n in range(5)), cleaner(), cleaner())
+        await cleaner()
+        assert sorted(seen) == sorted(str(100 * n + k) for n in range(5) for k in range(20))
+
+    async_mode.run(body)
+
+
+def test_an_aproc_that_sends_is_not_told_of_errors(async_mode):
+    """Errors of others are not thrown into an aproc, which would fail of them, too."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        done = []
+
+        async def good():
+            await _turns()
+            await manager.send(asyncio.sleep(0))
+            done.append(1)
+
+        await manager.send(_fail(ValueError("x")))
+        await manager.send(good())
+        with pytest.raises(ValueError, match="x"):
+            await manager.cleanup()
+        assert done == [1]
+
+    async_mode.run(body)
+
+
+def test_errors_kept_are_bounded(async_mode):
+    """The first 100 errors are kept, the rest is counted."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        for number in range(130):
+            # Futures that fail all in one turn, so that no send finds an error to raise.
+            future = asyncio.get_running_loop().create_future()
+            future.set_exception(ValueError(number))
+            await manager.send(future)
+        with pytest.raises(ExceptionGroup) as info:
+            await manager.cleanup()
+        assert [error.args[0] for error in info.value.exceptions] == list(range(100))
+        assert any("30 more" in note for note in info.value.__notes__)
+
+    async_mode.run(body)
+
+
+def test_an_error_that_takes_no_note(async_mode):
+    """An exception class that refuses new attributes is reported all the same."""
+
+    class FrozenError(Exception):
+        def __setattr__(self, name, value):
+            raise AttributeError(name)
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(_fail(FrozenError()))
+        with pytest.raises(FrozenError):
+            await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_cancelled_raise(async_mode):
+    """Reference, 'raise', and mtbase: a cancelled aproc is a CancelledError from cleanup."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(_cancelled())
+        await manager.send(_cancelled())
+        await _turns()
+        await manager.send(asyncio.sleep(0))  # not from send, which would look cancelled itself
+        with pytest.raises(asyncio.CancelledError, match="An aproc has been") as info:
+            await manager.cleanup()
+        assert info.value.args == ("An aproc has been cancelled.",)
+        assert len(info.value.__notes__) == 2
+        assert asyncio.current_task().cancelling() == 0
+        assert manager.failed == 2
+        await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_cancelled_and_failed(async_mode):
+    """Errors and a cancellation come together in one group."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(_cancelled())
+        await manager.send(_fail(ValueError("x")))
+        with pytest.raises(BaseExceptionGroup) as info:
+            await manager.cleanup()
+        kinds = [type(error) for error in info.value.exceptions]
+        assert kinds == [ValueError, asyncio.CancelledError]
+
+    async_mode.run(body)
+
+
+@pytest.mark.parametrize("aproc", [_cancelled, lambda: _fail(ValueError("x"))])
+def test_silent(async_mode, aproc):
+    """Reference, 'silent': ignore the exception; the counters still tell."""
+
+    async def body(context_vars):
+        manager = AprocManager(handle_exception="silent")
+        await manager.send(aproc())
+        await manager.cleanup()
+        assert (manager.done, manager.failed) == (1, 1)
+
+    async_mode.run(body)
+
+
+def test_warn(async_mode, caplog):
+    """Reference, 'warn': use the provided logger to warn the user."""
+
+    async def body(context_vars):
+        manager = AprocManager(handle_exception="warn", logger=logging.getLogger("aprocs"))
+        await manager.send(_fail(ValueError("x")))
+        await manager.send(_cancelled())
+        await manager.cleanup()
+
+    async_mode.run(body)
+    records = [record for record in caplog.records if record.name == "aprocs"]
+    assert [record.levelname for record in records] == ["WARNING", "WARNING"]
+    assert "_fail" in records[0].getMessage()
+    assert "ValueError: x" in records[0].getMessage()
+    assert "_cancelled" in records[1].getMessage()
+    assert "test_failure.py:" in records[1].getMessage()
+
+
+def test_a_failing_callback_is_reported(async_mode):
+    """What on_done raises stops nothing and is raised by cleanup, whatever the policy."""
+
+    async def body(context_vars):
+        def on_done(name, error):
+            raise LookupError(name)
+
+        manager = AprocManager(1, "silent", on_done=on_done)
+        await manager.send(asyncio.sleep(0))
+        with pytest.raises(LookupError):
+            await manager.cleanup()
+        assert manager.done == 1
+
+    async_mode.run(body)
+
+
+def test_an_error_does_not_disturb_other_aprocs(async_mode):
+    """A failure cancels no sibling and frees its slot."""
+
+    async def body(context_vars):
+        done = []
+
+        async def good():
+            await _turns()
+            done.append(1)
+
+        manager = AprocManager(1, "silent")
+        await manager.send(_fail(ValueError("x")))
+        await manager.send(good())
+        await manager.send(good())
+        await manager.cleanup()
+        assert done == [1, 1]
+
+    async_mode.run(body)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_exits_go_the_way_asyncio_sends_them(kind):
+    """KeyboardInterrupt and SystemExit end the loop and are not reported a second time."""
+    manager = AprocManager()
+
+    async def body():
+        await manager.send(_fail(kind()))
+        await asyncio.sleep(3600)
+
+    with pytest.raises(kind):
+        asyncio.run(body())
+    asyncio.run(manager.cleanup())
+    assert (manager.done, manager.failed) == (1, 1)
+
+
+def test_a_reported_error_is_released(async_mode):
+    """Once reported, an error and its frames are not kept by the manager."""
+
+    async def body(context_vars):
+        class OwnError(Exception):
+            pass
+
+        manager = AprocManager()
+        error = OwnError()
+        alive = weakref.ref(error)
+        await manager.send(_fail(error))
+        del error
+        with contextlib.suppress(OwnError):
+            await manager.cleanup()
+        await _turns()
+        gc.collect()
+        assert alive() is None
+
+    async_mode.run(body)

@@ -1,0 +1,115 @@
+"""Calls that a type checker has to accept, and the types it has to see. Never run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import queue
+from collections.abc import Coroutine, Hashable
+from pathlib import Path
+from typing import Any, assert_type
+
+from mt.aio import (
+    AprocManager,
+    BgProcess,
+    CreateFileH5,
+    arun,
+    arun2,
+    ipython,
+    json_load,
+    json_save,
+    mkdtemp,
+    npz_load,
+    npz_save,
+    open_file,
+    qget_aio,
+    qput_aio,
+    read_binary,
+    read_text,
+    safe_chmod,
+    safe_rename,
+    sleep,
+    srun,
+    write_binary,
+    write_text,
+    yield_control,
+)
+from mt.aio.core.lowlevel import ContextVars, check_cancelled, is_async, offload, submit
+
+
+async def double(x: int, *, context_vars: ContextVars = {}) -> int:
+    """An asyn function of a user's."""
+    await sleep(0.1, context_vars=context_vars)
+    return 2 * x
+
+
+def asynch_double(x: int, context_vars: ContextVars = {}) -> Any:
+    """An asynch function of a user's."""
+    return arun(double, x, context_vars=context_vars)
+
+
+def synchronous(path: Path) -> None:
+    """Everything that srun can run."""
+    assert_type(srun(double, 3), int)
+    assert_type(srun(read_binary, path), bytes)
+    assert_type(srun(read_text, "a", 3), str)
+    assert_type(srun(sleep, 0.5, extra_context_vars={"durability": "full"}), None)
+    assert_type(ipython, str)
+
+
+async def files(path: Path, context_vars: ContextVars) -> None:
+    """Readers and writers."""
+    assert_type(await read_binary(path, context_vars=context_vars), bytes)
+    assert_type(await read_text(path, encoding="latin-1", context_vars=context_vars), str)
+    written = await write_binary(path, b"x", 0o600, context_vars, True)
+    assert_type(written, asyncio.Future[int] | int)
+    assert_type(
+        await write_text(path, "x", None, context_vars, make_dirs=True, durability="full"),
+        asyncio.Future[int] | int,
+    )
+    await write_binary(path, bytearray(3), context_vars=context_vars)
+    await write_binary(path, memoryview(b"x"), context_vars=context_vars)
+    assert_type(await json_load(path, context_vars, parse_float=str), Any)
+    await json_save(path, {"a": [1]}, context_vars=context_vars, indent=2)
+    assert_type(await npz_load(path, context_vars=context_vars), dict[str, Any])
+    await npz_save(path, {"a": [1]}, context_vars=context_vars)
+    assert_type(await safe_chmod(path, 0o600), None)
+    assert_type(await safe_rename(path, "other", context_vars), None)
+    async with mkdtemp(context_vars=context_vars) as folder:
+        assert_type(folder, str)
+    async with open_file(path, "rb", context_vars=context_vars) as handle:
+        await handle.read(3)
+    async with CreateFileH5(path, context_vars=context_vars) as h5:
+        assert_type(h5, CreateFileH5)
+    with CreateFileH5(os.fspath(path), None, {}, logging.getLogger()):
+        pass
+
+
+async def procedures(context_vars: ContextVars) -> None:
+    """Runners, helper processes, queues and the manager."""
+    await arun2(asynch_double, 3, context_vars=context_vars)
+    await yield_control()
+    await yield_control(context_vars=context_vars)
+    async with BgProcess() as process:
+        assert_type(process, BgProcess)
+        assert_type(await process.send("x", 3.0, context_vars=context_vars), Any)
+        assert_type(process.exitcode, int | None)
+    await qput_aio(queue.Queue[int](), 3, True, 0.5)
+    await qget_aio(multiprocessing.Queue(), timeout=0.5)
+    await qget_aio(queue.SimpleQueue[int](), False)
+    async with AprocManager(16, handle_exception="silent") as manager:
+        assert_type(manager, AprocManager)
+        await manager.send(asyncio.ensure_future(double(1, context_vars=context_vars)))
+        await manager.send(double(1, context_vars=context_vars))
+
+
+async def authors(context_vars: ContextVars, key: Hashable) -> None:
+    """What authors of asyn functions use."""
+    assert_type(is_async(context_vars), bool)
+    assert_type(await offload(divmod, 7, 2, context_vars=context_vars, order=key), tuple[int, int])
+    assert_type(submit(os.getpid), asyncio.Future[int])
+    assert_type(check_cancelled(), None)
+    coro: Coroutine[Any, Any, int] = double(3, context_vars=context_vars)
+    assert_type(await coro, int)

@@ -1,0 +1,29 @@
+"""Calls that a type checker has to refuse, each with the kind of error at its end. Never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mt.aio
+from mt.aio import BgProcess, CreateFileH5, read_binary, srun, write_binary, write_text
+from mt.aio.core.lowlevel import offload
+
+
+def plain(context_vars: dict[str, bool]) -> int:
+    """Not an asyn function."""
+    return len(context_vars)
+
+
+async def calls(path: Path) -> None:
+    """One mistake per line."""
+    srun(plain)  # error: arg-type
+    await read_binary(3, context_vars={"async": True})  # error: arg-type
+    await read_binary(path, "3", context_vars={"async": True})  # error: arg-type
+    await read_binary(path, context_vars=True)  # error: arg-type
+    await write_text(path, b"x", context_vars={"async": True})  # error: arg-type
+    await write_binary(path, b"x", "rw", {"async": True})  # error: arg-type
+    await write_binary(path, b"x", durability="disk")  # error: arg-type
+    await BgProcess().send("x", "soon")  # error: arg-type
+    CreateFileH5()  # error: call-arg
+    await offload(len, 3, context_vars={"async": True})  # error: arg-type
+    mt.aio.read_binry(path)  # error: attr-defined
