@@ -95,14 +95,14 @@ class Driver:
             RuntimeError: called by a handler of this thread's own watching, which would wait for
                 itself.
         """
-        if self._leader == threading.get_ident():
-            raise RuntimeError("on_write and on_event cannot wait for the child that they hear of")
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._turn:
             while not done():
                 rest = None if deadline is None else deadline - time.monotonic()
                 if (rest is not None and rest <= 0) or self._closed:
                     return False
+                if self._leader == threading.get_ident():
+                    raise RuntimeError("on_write and on_event cannot wait for their own child")
                 if self._leader is not None:
                     self._turn.wait(_LONG if rest is None else min(rest, _LONG))
                 else:

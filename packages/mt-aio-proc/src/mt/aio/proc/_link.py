@@ -220,14 +220,19 @@ class Link:
         with self._lock:
             if self.ended:
                 return
-            frames = self._read_channel()
-            self._take_output(unfinished=bool(frames))
-            for frame in frames or ():
-                self._receive(frame)
+            self._take(self._read_channel())
             if self._hung_up:
                 self.driver.ignore(self._child.channel.fileno())
                 if self._conversation.state is not State.CLOSING:  # else it is being seen to
                     self.finish_elsewhere(GONE)
+
+    def _take(self, frames: list[Frame] | None) -> None:
+        """Hand out the output that came before the frames, then the frames, come what may."""
+        try:
+            self._take_output(unfinished=bool(frames))
+        finally:  # on_write may be where a Ctrl-C hits
+            for frame in frames or ():
+                self._receive(frame)
 
     def _read_channel(self) -> list[Frame] | None:
         """Read once from the channel; None if there is nothing to read."""
@@ -277,15 +282,15 @@ class Link:
         with self._lock:
             if self.ended or self._child.popen.poll() is None:
                 return
-            while (frames := self._read_channel()) is not None:
-                self._take_output(unfinished=bool(frames))
-                for frame in frames:
-                    self._receive(frame)
-            self._take_output(unfinished=True)
-            self._dismiss(Event.END)
+            try:
+                while (frames := self._read_channel()) is not None:
+                    self._take(frames)
+                self._take_output(unfinished=True)
+            finally:
+                self._dismiss(Event.END)
+                self.driver.close()
             error = None if self._child.popen.returncode == 0 else self._error()
             self._report(("exit", error))
-            self.driver.close()
 
     def _dismiss(self, event: Event) -> None:
         for waiter in self._conversation.dismiss(event):

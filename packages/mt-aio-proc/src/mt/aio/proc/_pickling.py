@@ -69,18 +69,19 @@ def not_importable(cls: type) -> list[str]:
 
 
 def _importable(name: str) -> bool:
-    """Look for a module as an interpreter would that has imported nothing yet."""
+    """Look for a module as an interpreter would that has not imported it yet."""
+    parent, _, _ = name.rpartition(".")
     path = None
-    parts = name.split(".")
-    for end in range(1, len(parts) + 1):
-        for finder in sys.meta_path:
-            spec = finder.find_spec(".".join(parts[:end]), path)
-            if spec is not None:
-                break
-        else:
+    if parent:
+        # A package that is loaded may have extended its path.
+        loaded = sys.modules.get(parent)
+        path = getattr(loaded, "__path__", None)
+        if path is None or not _importable(parent):
             return False
-        path = spec.submodule_search_locations
-    return True
+    try:
+        return any(finder.find_spec(name, path) is not None for finder in sys.meta_path)
+    except Exception:  # noqa: BLE001 - a finder that cannot cope does not find it elsewhere, either
+        return False
 
 
 @contextmanager
