@@ -76,6 +76,6 @@ def test_the_metadata_says_what_an_index_shows(wheels, name):
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["Summary"]
-    readme = (ROOT / "packages" / name / "README.md").read_text()
-    assert metadata.get_payload().strip() == readme.strip()
+    readme = (ROOT / "packages" / name / "README.md").read_text(encoding="utf-8")
+    assert metadata.get_payload(decode=True).decode().strip() == readme.strip()
     assert readme.strip()
