@@ -53,31 +53,34 @@ class Driver:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the event loop that runs in this thread watch, too."""
-        if self._closed or self._thread or loop in self._loops:
-            return
-        try:
-            for descriptor, handler in self._readers.items():
-                loop.add_reader(descriptor, handler)
-        except NotImplementedError:  # a loop that cannot watch descriptors: a thread does it
-            self._start_thread()
-            return
-        self._loops.add(loop)
-        self._reconcile(loop)
+        with self._turn:
+            if self._closed or self._thread or loop in self._loops:
+                return
+            try:
+                for descriptor, handler in self._readers.items():
+                    loop.add_reader(descriptor, handler)
+            except NotImplementedError:  # a loop that cannot watch descriptors: a thread does it
+                self._start_thread()
+                return
+            self._loops.add(loop)
+            self._reconcile(loop)
 
     def ignore(self, descriptor: int) -> None:
         """Do not watch this descriptor any more: its stream has ended."""
-        if self._readers.pop(descriptor, None) is not None:
-            for loop in list(self._loops):
-                _in_loop(loop, loop.remove_reader, descriptor)
+        with self._turn:
+            if self._readers.pop(descriptor, None) is not None:
+                for loop in list(self._loops):
+                    _in_loop(loop, loop.remove_reader, descriptor)
 
     def watch_writing(self, writing: bool) -> None:
         """Begin or end to have the writer's handler called when it can write."""
-        if self._writing is not writing:
-            self._writing = writing
-            for loop in list(self._loops):
-                _in_loop(loop, self._reconcile, loop)
-            if writing:
-                self.poke()
+        with self._turn:
+            if self._writing is not writing:
+                self._writing = writing
+                for loop in list(self._loops):
+                    _in_loop(loop, self._reconcile, loop)
+                if writing:
+                    self.poke()
 
     def _reconcile(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make a loop watch the writer or not, as it is wanted when this is run."""
@@ -121,10 +124,9 @@ class Driver:
         """Stop watching; the descriptors are closed as soon as nobody watches them."""
         with self._turn:
             self._closed = True
-            self._users += 1
-        for loop in list(self._loops):
-            with self._turn:
-                self._users += 1
+            loops = list(self._loops)
+            self._users += 1 + len(loops)
+        for loop in loops:
             # A loop that stops before it gets there has the descriptors in its selector for as
             # long as it exists.
             leave = finalize(loop, self._leave)

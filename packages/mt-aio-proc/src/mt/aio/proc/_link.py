@@ -228,8 +228,9 @@ class Link:
 
     def _take(self, frames: list[Frame] | None) -> None:
         """Hand out the output that came before the frames, then the frames, come what may."""
+        replies = any(frame.kind in (protocol.RETURNED, protocol.RAISED) for frame in frames or ())
         try:
-            self._take_output(unfinished=bool(frames))
+            self._take_output(unfinished=replies)
         finally:  # on_write may be where a Ctrl-C hits
             for frame in frames or ():
                 self._receive(frame)
