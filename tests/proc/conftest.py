@@ -1,0 +1,236 @@
+"""What the tests of helper processes share: a child that calls what it is told to call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
+from typing import Any
+
+import psutil
+import pytest
+
+from mt.aio.proc import BgProcess
+
+THREAD_QUEUES = [queue.Queue, queue.LifoQueue, queue.PriorityQueue]
+CONTEXT = multiprocessing.get_context("spawn")
+resource_tracker.ensure_running()  # it stays with this process, once the first queue is made
+
+
+@pytest.fixture
+def caller() -> type[BgProcess]:
+    """Give a class whose child calls functions; made here, it always travels by value."""
+
+    class Caller(BgProcess):
+        def __init__(self, **attributes: Any) -> None:
+            self.written: list[tuple[str, str]] = []
+            self.events: list[tuple[Any, ...]] = []
+            vars(self).update(attributes)
+            super().__init__()
+
+        def child_handle_message(self, msg: Any) -> Any:
+            func, *args = msg
+            return func(*args)
+
+        def on_write(self, stream: str, text: str) -> None:
+            self.written.append((stream, text))
+
+        def on_event(self, event: tuple[Any, ...]) -> None:
+            self.events.append(event)
+
+        def text(self, stream: str) -> str:
+            return "".join(text for name, text in self.written if name == stream)
+
+    return Caller
+
+
+@pytest.fixture
+def start(caller) -> Iterator[Callable[..., Any]]:
+    """Start processes that are gone after the test, however it went."""
+    started = []
+
+    def start(cls: type[BgProcess] = caller, *args: Any, **attributes: Any) -> Any:
+        process = cls(*args, **attributes)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(Exception):  # a test has broken it on purpose
+            process.close(0)
+    started.clear()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any]], Any]:
+    """Wait for a condition; fail if it does not come true."""
+
+    def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (result := condition()):
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.005)
+        return result
+
+    return until
+
+
+@pytest.fixture
+def gone() -> Callable[[int], bool]:
+    """Tell whether a process has ended, be it as a zombie whose parent has not looked yet."""
+
+    def gone(pid: int) -> bool:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    return gone
+
+
+_HEAD = """
+import asyncio, os, queue, signal, sys, threading, time
+from mt.aio.core import srun
+from mt.aio.proc import BgProcess
+
+class Caller(BgProcess):
+    def child_handle_message(self, msg):
+        func, *args = msg
+        return func(*args)
+
+def busy_in_python():
+    while True:
+        pass
+
+def busy_in_c():
+    return sum(range(10**13))  # keeps the interpreter lock for hours
+
+process = Caller()
+srun(process.send, (len, ""))
+"""
+
+
+@pytest.fixture
+def program() -> Callable[[str], str]:
+    """Make a program that has a process already, of what it is to do then."""
+    return lambda body: _HEAD + textwrap.dedent(body)
+
+
+@pytest.fixture
+def run_program(tmp_path) -> Callable[..., str]:
+    """Run a script in a fresh interpreter; it must end well and complain of nothing."""
+
+    def run(program: str, *options: str, timeout: float = 20) -> str:
+        script = tmp_path / "program.py"
+        script.write_text(textwrap.dedent(program))
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", *options, str(script)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def live_program(tmp_path) -> Iterator[Callable[[str], Any]]:
+    """Start a script that tells, as its first line of output, the pids of its children."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(program: str) -> tuple[subprocess.Popen[str], list[int]]:
+            script = tmp_path / "program.py"
+            script.write_text(textwrap.dedent(program))
+            popen = stack.enter_context(
+                subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+            )
+            stack.callback(popen.kill)
+            pids = [int(pid) for pid in popen.stdout.readline().split()]
+            for pid in pids:
+                stack.callback(_kill, pid)
+            return popen, pids
+
+        yield begin
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _end(q):
+    """Have a queue of processes leave nothing behind."""
+    if hasattr(q, "join_thread"):
+        q.close()
+        q.join_thread()
+        q._reader.close()  # without any item put, nobody has closed them
+        q._writer.close()
+
+
+@pytest.fixture(
+    params=[*THREAD_QUEUES, CONTEXT.Queue, CONTEXT.JoinableQueue],
+    ids=["Queue", "LifoQueue", "PriorityQueue", "mp.Queue", "mp.JoinableQueue"],
+)
+def bounded(request):
+    """Make queues with a limit, of each kind that can have one."""
+    made = []
+
+    def make(maxsize):
+        made.append(request.param(maxsize))
+        return made[-1]
+
+    yield make
+    for q in made:
+        _end(q)
+
+
+@pytest.fixture(
+    params=[*THREAD_QUEUES, queue.SimpleQueue, CONTEXT.Queue],
+    ids=["Queue", "LifoQueue", "PriorityQueue", "SimpleQueue", "mp.Queue"],
+)
+def any_queue(request):
+    """Give an empty queue of each kind, without a limit."""
+    q = request.param()
+    yield q
+    _end(q)
+
+
+@pytest.fixture
+def with_heartbeat():
+    """Await something while a task ticks; give the result or error, and the ticks."""
+
+    async def with_heartbeat(coro):
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.001)
+                ticks += 1
+
+        heart = asyncio.ensure_future(tick())
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(20):
+                result = await coro
+        except (queue.Empty, queue.Full) as error:
+            result = error
+        finally:
+            heart.cancel()
+            await asyncio.wait([heart])
+        return result, ticks
+
+    return with_heartbeat

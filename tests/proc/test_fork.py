@@ -1,0 +1,76 @@
+"""Forks of the parent: they hold nothing, harm nothing, and are told why they cannot send."""
+
+from __future__ import annotations
+
+
+def test_a_fork_of_the_parent(run_program, program):
+    """It can end, collect and close without harm to the child; a send there says why not."""
+    out = run_program(
+        program("""
+        fork = os.fork()
+        if fork == 0:
+            for attempt in (
+                lambda: srun(process.send, (len, "")),
+                lambda: asyncio.run(process.send((len, ""))),
+                lambda: asyncio.run(process.aclose()) or process.close() or 1 / 0,
+            ):
+                try:
+                    attempt()
+                except RuntimeError as error:
+                    print("fork of process" if "is a fork" in str(error) else error)
+                except ZeroDivisionError:
+                    print("closed")
+            del process
+            sys.exit()
+        os.waitpid(fork, 0)
+        print(srun(process.send, (len, "abc")))
+        process.close()
+        print(process.exitcode)
+        """),
+    )
+    assert out.splitlines() == ["fork of process", "fork of process", "closed", "3", "0"]
+
+
+def test_multiprocessing_in_the_parent(run_program, program):
+    """A worker of multiprocessing that is forked has no part in the child, and can have its own."""
+    out = run_program(
+        program("""
+        import multiprocessing
+        def work():
+            with Caller() as mine:
+                print(srun(mine.send, (os.getppid,)) == os.getpid(), flush=True)
+        worker = multiprocessing.get_context("fork").Process(target=work)
+        worker.start()
+        worker.join()
+        print(worker.exitcode, srun(process.send, (len, "abc")))
+        """),
+        "-W",
+        "ignore::DeprecationWarning",
+    )
+    assert out.splitlines() == ["True", "0 3"]
+
+
+def test_a_fork_where_there_is_no_pidfd(run_program, program):
+    """The child's death is noticed although a fork of the parent lives."""
+    run_program(
+        program("""
+        def none(pid, flags=0):
+            raise OSError(38, "not here")
+        os.pidfd_open = none
+        process.restart()
+        srun(process.send, (len, ""))
+        fork = os.fork()
+        if fork == 0:
+            time.sleep(600)
+            os._exit(0)
+        try:
+            srun(process.send, (os._exit, 3), recv_timeout=10)
+        except RuntimeError as error:
+            assert "status 3" in str(error), error
+        finally:
+            os.kill(fork, signal.SIGKILL)
+            os.waitpid(fork, 0)
+        """),
+        "-W",
+        "ignore::DeprecationWarning",
+    )
