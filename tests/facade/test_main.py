@@ -66,13 +66,21 @@ def test_absent_piece(site):
     assert '  mt-aio-h5       not installed: pip install "mt-aio[h5]"' in lines
 
 
-def test_piece_of_another_version(site):
+def test_piece_of_another_patch_release(site):
+    """Any mix of patch releases of one minor version is in order."""
+    record(site, "mt-aio-fs", version="1.2.9")
+    status, lines = report(site)
+    assert status == 0
+    assert "  mt-aio-fs       1.2.9" in lines
+
+
+def test_piece_of_another_minor_version(site):
     """A piece that does not fit the facade is a fault, with its cure."""
     record(site, "mt-aio-fs", version="1.1.0")
     status, lines = report(site)
     assert status == 1
-    fault = '1.1.0, which is not for mt-aio 1.2.3: pip install -U "mt-aio[fs]"'
-    assert f"! mt-aio-fs       {fault}" in lines
+    cure = 'pip install -U "mt-aio[fs]"'
+    assert f"! mt-aio-fs       1.1.0, not made for mt-aio 1.2.3: {cure}" in lines
 
 
 def test_mtbase_has_replaced_the_facade(site):

@@ -55,7 +55,7 @@ def version_of(distribution: str) -> str | None:
 
 
 def pieces() -> Iterator[Line]:
-    """Tell the versions of the facade and its pieces."""
+    """Tell the versions of the facade and its pieces, and which do not go together."""
     ours = version_of("mt-aio")
     yield Line(f"mt-aio          {ours or 'not installed'}  ({Path(__file__).parent})", not ours)
     for piece in PIECES:
@@ -64,12 +64,15 @@ def pieces() -> Iterator[Line]:
         if version is None:
             wanted = name if piece == "core" else f'"mt-aio[{piece}]"'
             yield Line(f"{name:15} not installed: pip install {wanted}", piece == "core")
-        elif version != ours:
-            yield Line(
-                f"{name:15} {version}, which is not for mt-aio {ours}: {_upgrade()}", bad=True
-            )
+        elif ours is None or _series(version) == _series(ours):
+            yield Line(f"{name:15} {version}")  # any mix of patch releases will do
         else:
-            yield Line(f"{name:15} {version}")
+            yield Line(f"{name:15} {version}, not made for mt-aio {ours}: {_upgrade()}", bad=True)
+
+
+def _series(version: str) -> list[str]:
+    """Return the part of a version that has to be the same in all pieces."""
+    return version.split(".")[:2]
 
 
 def _upgrade() -> str:
