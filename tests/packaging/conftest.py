@@ -118,6 +118,12 @@ def fresh(tmp_path: Path) -> Callable[..., Environment]:
 
 
 @pytest.fixture(scope="session")
+def environments() -> type[Environment]:
+    """Make environments that outlive a test, in folders of one's own."""
+    return Environment
+
+
+@pytest.fixture(scope="session")
 def all_installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """One environment with everything installed from wheels, which no test changes."""
     environment = Environment(tmp_path_factory.mktemp("all") / "environment")
