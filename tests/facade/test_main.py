@@ -224,3 +224,46 @@ def test_help_names_the_argument(main, capsys):
         main.main(["--help"])
     assert ended.value.code == 0
     assert "python -m mt.aio" in capsys.readouterr().out
+
+
+def test_the_report_of_this_environment(main, capsys, tmp_path):
+    """Where the tests run, all pieces are there and a folder keeps what is written."""
+    assert main.main([str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    for piece in main.PIECES:
+        assert f"  mt-aio-{piece} " in printed
+    assert f"  {tmp_path}  (" in printed
+
+
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [
+        (None, "is missing"),
+        ("mtbase", "installed over mt-aio's"),
+        ("unknown", "neither mt-aio's nor mtbase's"),
+    ],
+)
+def test_a_facade_that_needs_mending(main, monkeypatch, owner, words):
+    """Each fault of the facade's file is marked, and followed by a cure."""
+    monkeypatch.setattr(main, "owner_of", lambda file: owner)
+    fault, cure, *_ = main.facade()
+    assert fault.bad
+    assert words in fault.text
+    assert f"{REINSTALL} mt-aio" in cure.text
+
+
+def test_versions_that_do_not_go_together(main, monkeypatch):
+    """Absent core and a piece of another series are faults; an absent piece is none."""
+    there = {"mt-aio": "1.2.3", "mt-aio-fs": "1.1.0", "mt-aio-proc": "1.2.0"}
+    monkeypatch.setattr(main, "version_of", there.get)
+    bad = {line.text.split()[0] for line in main.pieces() if line.bad}
+    assert bad == {"mt-aio-core", "mt-aio-fs"}
+    (fault,) = (line.text for line in main.pieces() if "not made for" in line.text)
+    assert fault.endswith('pip install -U "mt-aio[fs,proc]"')
+
+
+def test_the_cure_without_extras(main, monkeypatch):
+    """Where no piece but core is installed, upgrading mt-aio is enough."""
+    monkeypatch.setattr(main, "version_of", {"mt-aio": "2.0.0", "mt-aio-core": "1.0.0"}.get)
+    (fault,) = (line.text for line in main.pieces() if line.bad)
+    assert fault.endswith("pip install -U mt-aio")
