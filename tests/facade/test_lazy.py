@@ -155,5 +155,7 @@ def test_advice_in_this_interpreter():
     with pytest.raises(ModuleNotFoundError, match=r'pip install "mt-aio\[absent\]"') as absent:
         mt.aio._fetch("name", "absent")
     assert absent.value.name == "mt.aio.absent"
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = mt.aio.no_such_name
     with pytest.raises(ImportError, match="pip install -U mt-aio-core"):
         mt.aio._fetch("no_such_name", "core")
