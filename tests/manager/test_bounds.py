@@ -62,11 +62,14 @@ def test_of_many_cancelled_aprocs_a_hundred_are_named(async_mode):
 def test_a_cancelled_aproc_is_told_with_the_body_s_error(async_mode):
     """Where the body's error is raised, its note has the aprocs that were cancelled as well."""
 
+    async def failing():
+        async with AprocManager() as manager:
+            await _send_cancelled(manager, 1)
+            raise ValueError("the body")
+
     async def body(context_vars):
         with pytest.raises(ValueError, match="the body") as error:
-            async with AprocManager() as manager:
-                await _send_cancelled(manager, 1)
-                raise ValueError("the body")
+            await failing()
         (note,) = error.value.__notes__
         assert "An aproc has been cancelled" in note
 
