@@ -118,14 +118,17 @@ def fresh(tmp_path: Path) -> Callable[..., Environment]:
 
 
 @pytest.fixture(scope="session")
-def environments() -> type[Environment]:
-    """Make environments that outlive a test, in folders of one's own."""
-    return Environment
-
-
-@pytest.fixture(scope="session")
 def all_installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """One environment with everything installed from wheels, which no test changes."""
     environment = Environment(tmp_path_factory.mktemp("all") / "environment")
     environment.install(wheels, "mt-aio[all]")
+    return environment
+
+
+@pytest.fixture(scope="session")
+def all_in_place(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """One environment with everything installed from the checkout, which no test changes."""
+    environment = Environment(tmp_path_factory.mktemp("in-place") / "environment")
+    environment.uv_pip("install", "aiofiles", "cloudpickle", "h5py", "numpy")
+    environment.install_in_place(*(member.name for member in MEMBERS))
     return environment

@@ -14,7 +14,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CALLS = ROOT / "tests" / "typing"
-MEMBERS = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
 PACKAGES = [path.parent for path in ROOT.glob("packages/*/src/mt/aio/*/py.typed")]
 
 # pyright's name for what mypy calls so in rejected.py; other mistakes are compared by line only.
@@ -155,14 +154,12 @@ def test_pyright_on_a_user_s_script(typed):
 
 
 @pytest.fixture(scope="module", params=["wheels", "in place"])
-def layout(request, typed, environments, tmp_path_factory):
-    """An environment of each layout."""
+def layout(request, typed, all_in_place):
+    """An environment of each layout, with stubs."""
     if request.param == "wheels":
         return typed
-    environment = environments(tmp_path_factory.mktemp("in place") / "environment")
-    environment.uv_pip("install", "aiofiles", "types-aiofiles", "h5py", "cloudpickle", "numpy")
-    environment.install_in_place(*MEMBERS)
-    return environment
+    all_in_place.uv_pip("install", "types-aiofiles")
+    return all_in_place
 
 
 def test_mypy_on_a_user_s_script(layout):
