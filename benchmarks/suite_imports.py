@@ -53,7 +53,7 @@ class Interpreter:
 
 def cases(options: Options) -> Iterator[Case]:
     """Give the cases of this suite."""
-    pairs = 3 if options.quick else 7
+    pairs = 3 if options.quick else 5
     ours = Interpreter(sys.executable, our_path(), pairs)
     theirs = (
         Interpreter(options.mtbase, its_path(options.mtbase), pairs) if options.mtbase else None
