@@ -77,6 +77,13 @@ def async_mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
+@pytest.fixture
+def not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep coverage, which imports a lot, out of the interpreters that a test starts."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:
+        monkeypatch.delenv(name)
+
+
 def _descriptors() -> dict[str, str]:
     """The open descriptors and what they stand for, where the system tells."""
     found = {}

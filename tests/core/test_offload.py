@@ -408,6 +408,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert _python("import warnings; warnings.simplefilter('ignore')\n" + source)[0] == "0\n"
 
 
+@pytest.mark.usefixtures("not_counted")
 def test_sync_mode_imports_no_asyncio():
     """Synchronous mode needs neither asyncio nor a thread."""
     source = """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import mt.aio
+
 HINTS = {
     "read_text": 'mt.aio.read_text needs mt-aio-fs: pip install "mt-aio[fs]"',
     "CreateFileH5": 'mt.aio.CreateFileH5 needs mt-aio-h5: pip install "mt-aio[h5]"',
@@ -22,6 +24,7 @@ except ImportError as exc:
 """
 
 
+@pytest.mark.usefixtures("not_counted")
 def test_import_loads_nothing(fresh):
     """`import mt.aio`, `dir()` and `__all__` import no piece and nothing of weight."""
     program = """
@@ -145,3 +148,14 @@ import mt.aio
 print(mt.aio.AprocManager.__module__, "AprocManager" in dir(mt.aio))
 """
     assert layout.run(program).split() == ["mt.aio.manager", "True"]
+
+
+def test_advice_in_this_interpreter():
+    """What the facade says of a missing piece, and of a name that the installed piece lacks."""
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "mt-aio\[absent\]"') as absent:
+        mt.aio._fetch("name", "absent")
+    assert absent.value.name == "mt.aio.absent"
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = mt.aio.no_such_name
+    with pytest.raises(ImportError, match="pip install -U mt-aio-core"):
+        mt.aio._fetch("no_such_name", "core")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+
 import mt.aio.fs
 
 LIGHT = """
@@ -27,6 +29,7 @@ print("light")
 """
 
 
+@pytest.mark.usefixtures("not_counted")
 def test_sync_work_imports_little(run_python, tmp_path):
     """Importing the piece, and sync work with it, import no asyncio, aiofiles or numpy."""
     assert run_python(LIGHT, tmp_path / "file") == "light"

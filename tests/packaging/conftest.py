@@ -17,9 +17,11 @@ ROOT = Path(__file__).parents[2]
 MEMBERS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> str:
-    """Run a program, and show all that it said if it fails."""
-    inherited = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+def run_program(
+    *command: str | Path, cwd: Path | None = None, without: tuple[str, ...] = ()
+) -> str:
+    """Run a program without some environment variables; show all that it said if it fails."""
+    inherited = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", *without}
     env = {key: value for key, value in os.environ.items() if key not in inherited}
     env.setdefault("UV_SYSTEM_CERTS", "1")
     done = subprocess.run(
@@ -32,7 +34,7 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 def build_targets(source: Path, out: Path, *targets: str) -> None:
     """Build a distribution with the backend that its metadata names; needs no network."""
     chosen = [word for target in targets for word in ("-t", target)]
-    run(sys.executable, "-m", "hatchling", "build", "-d", out, *chosen, cwd=source)
+    run_program(sys.executable, "-m", "hatchling", "build", "-d", out, *chosen, cwd=source)
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +53,12 @@ def build() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
+def run() -> Callable[..., str]:
+    """Run a program, which must end well, and give what it printed."""
+    return run_program
+
+
+@pytest.fixture(scope="session")
 def wheels(dist: Path) -> dict[str, Path]:
     """The wheels by the names of their distributions."""
     return {wheel.name.split("-")[0].replace("_", "-"): wheel for wheel in dist.glob("*.whl")}
@@ -59,24 +67,31 @@ def wheels(dist: Path) -> dict[str, Path]:
 class Environment:
     """A fresh virtual environment."""
 
-    def __init__(self, folder: Path, uv: str) -> None:
+    def __init__(self, folder: Path, *options: str, python: str = sys.executable) -> None:
+        self.folder = folder
         self.python = folder / "bin" / "python"
-        self.uv = uv
-        run(uv, "venv", "--quiet", "--python", sys.executable, folder)
+        self.uv = find_uv_bin()
+        run_program(self.uv, "venv", "--quiet", "--python", python, *options, folder)
 
-    def install(self, wheels: dict[str, Path], *requirements: str) -> None:
+    def uv_pip(self, command: str, *arguments: str | Path, unpinned: bool = False) -> str:
+        """Run a command of `uv pip` on this environment, with or without constraints.txt."""
+        without = ("UV_CONSTRAINT",) if unpinned else ()
+        start = (self.uv, "pip", command, "--quiet", "--python", self.python)
+        return run_program(*start, *arguments, without=without)
+
+    def install(self, wheels: dict[str, Path], *requirements: str, unpinned: bool = False) -> None:
         """Install requirements, our own only ever from the wheels that were built here."""
-        pinned = self.python.parents[1] / "ours.txt"
+        pinned = self.folder / "ours.txt"
         pinned.write_text("".join(f"{name} @ {path.as_uri()}\n" for name, path in wheels.items()))
-        run(
-            *(self.uv, "pip", "install", "--quiet", "--python", self.python),
-            *("--constraint", pinned, *requirements),
-        )
-        for listed in json.loads(
-            run(self.uv, "pip", "list", "--format", "json", "--python", self.python)
-        ):
+        self.uv_pip("install", "--constraint", pinned, *requirements, unpinned=unpinned)
+        for listed in json.loads(self.uv_pip("list", "--format", "json")):
             if listed["name"] in wheels:
                 self.must_come_from(listed["name"], wheels[listed["name"]])
+
+    def install_in_place(self, *names: str) -> None:
+        """Install distributions from the checkout, in place."""
+        members = [word for name in names for word in ("-e", f"{ROOT / 'packages' / name}")]
+        self.uv_pip("install", "--no-deps", *members)
 
     def must_come_from(self, name: str, wheel: Path) -> None:
         """Fail if a distribution was installed from anywhere else."""
@@ -87,13 +102,33 @@ class Environment:
         )
         assert found["url"] == wheel.as_uri()
 
+    def run(self, *arguments: str | Path) -> str:
+        """Run its Python, which sees nothing of the environment that the tests run in."""
+        return run_program(self.python, "-I", *arguments, cwd=self.folder)
+
     def ask(self, program: str) -> Any:
         """Run a program there and return what it printed as JSON."""
-        return json.loads(run(self.python, "-I", "-c", program, cwd=self.python.parents[1]))
+        return json.loads(self.run("-c", program))
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Callable[[], Environment]:
-    """Make fresh environments."""
-    uv = find_uv_bin()
-    return lambda: Environment(tmp_path / "environment", uv)
+def fresh(tmp_path: Path) -> Callable[..., Environment]:
+    """Make a fresh environment, with options for `uv venv`, of this or another Python."""
+    return lambda *options, **python: Environment(tmp_path / "environment", *options, **python)
+
+
+@pytest.fixture(scope="session")
+def all_installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """One environment with everything installed from wheels, which no test changes."""
+    environment = Environment(tmp_path_factory.mktemp("all") / "environment")
+    environment.install(wheels, "mt-aio[all]")
+    return environment
+
+
+@pytest.fixture(scope="session")
+def all_in_place(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """One environment with everything installed from the checkout, which no test changes."""
+    environment = Environment(tmp_path_factory.mktemp("in-place") / "environment")
+    environment.uv_pip("install", "aiofiles", "cloudpickle", "h5py", "numpy")
+    environment.install_in_place(*(member.name for member in MEMBERS))
+    return environment

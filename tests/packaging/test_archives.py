@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import email
+import os
+import re
+import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -37,8 +43,8 @@ def test_a_wheel_holds_its_own_files_and_the_licence(dist, name):
     with zipfile.ZipFile(archive(dist, name, "-py3-none-any.whl")) as wheel:
         names = set(wheel.namelist())
         licence = wheel.read(f"{info}/licenses/LICENSE")
-    metadata = {f"{info}/{file}" for file in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
-    assert names == sources(name) | metadata
+    described = {f"{info}/{file}" for file in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
+    assert names == sources(name) | described
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert "mt/__init__.py" not in names
     assert ("mt/aio/__init__.py" in names) == (name == "mt-aio")
@@ -79,3 +85,52 @@ def test_the_metadata_says_what_an_index_shows(wheels, name):
     readme = (ROOT / "packages" / name / "README.md").read_text(encoding="utf-8")
     assert metadata.get_payload(decode=True).decode().strip() == readme.strip()
     assert readme.strip()
+
+
+def another_python():
+    """A Python of this machine that is not the one that runs the tests, if there is one."""
+    found = subprocess.run(
+        [ROOT / "scripts" / "pythons", "--all"], capture_output=True, text=True, check=True
+    )
+    running = "{}.{}".format(*sys.version_info)
+    others = [line.split(" ", 1) for line in found.stdout.splitlines()]
+    return next((path for version, path in others if version != running), None)
+
+
+def test_builds_are_reproducible(dist, fresh, run, tmp_path):
+    """Another Python, folder, time and umask give the same wheels and sdists, byte for byte."""
+    python = another_python()
+    if python is None:
+        pytest.skip("this machine has one Python only")
+    environment = fresh(python=python)
+    environment.uv_pip("install", f"hatchling=={metadata.version('hatchling')}")
+    checkout, out = tmp_path / "another folder", tmp_path / "out"
+    for name in DISTRIBUTIONS:
+        copy = checkout / "packages" / name
+        shutil.copytree(ROOT / "packages" / name, copy, ignore=shutil.ignore_patterns("*.pyc"))
+        for path in copy.rglob("*"):
+            os.utime(path, (1e9, 1e9))
+            path.chmod(0o700 if path.is_dir() else 0o600)
+    for file in ("VERSION", ".gitignore"):
+        shutil.copy(ROOT / file, checkout)
+    (checkout / ".git").mkdir()  # the ignore file of the checkout's root counts up to here
+    for name in DISTRIBUTIONS:
+        command = (environment.python, "-m", "hatchling", "build", "-d", out)
+        run(*command, cwd=checkout / "packages" / name)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {
+        path.name: path.read_bytes() for path in dist.iterdir()
+    }
+
+
+def test_an_index_accepts_the_metadata(dist, run):
+    """`twine check --strict` finds no fault with any archive, its long description included."""
+    archives = sorted(path for path in dist.iterdir() if path.suffix in {".whl", ".gz"})
+    assert len(archives) == 2 * len(DISTRIBUTIONS)
+    said = run(sys.executable, "-m", "twine", "--no-color", "check", "--strict", *archives)
+    assert len(re.findall(r": PASSED$", said, re.MULTILINE)) == len(archives)
+
+
+def test_the_wheels_hold_nothing_odd(wheels, run):
+    """check-wheel-contents finds no stray file, no empty folder, no file twice in any wheel."""
+    said = run(sys.executable, "-m", "check_wheel_contents", "--no-config", *wheels.values())
+    assert said.count(": OK") == len(wheels)

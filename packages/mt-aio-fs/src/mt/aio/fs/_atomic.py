@@ -157,8 +157,8 @@ class Replacement:
                 born = 0o666  # and the kernel takes away what the umask says
             else:
                 file_mode = target.status.st_mode & _PERMISSIONS
-        self.target = target.filepath
-        self.tmp_filepath = _temporary_name(target.filepath)
+        self.target: str = target.filepath
+        self.tmp_filepath: str = _temporary_name(target.filepath)
         self._file_mode = file_mode
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | PLAIN_FLAGS
         try:

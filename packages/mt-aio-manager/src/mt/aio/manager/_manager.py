@@ -91,7 +91,7 @@ class AprocManager:
         *,
         on_done: Callable[[str, BaseException | None], object] | None = None,
     ) -> None:
-        self.max_concurrency = _positive(max_concurrency)
+        self.max_concurrency: int = _positive(max_concurrency)
         self.handle_exception = handle_exception
         self.logger = logger
         self._ledger = Ledger(handle_exception, logger, on_done)
