@@ -20,7 +20,7 @@ import time
 from asyncio import _get_running_loop  # for event loops' own use; None where none runs
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from typing import Any
 
@@ -129,10 +129,7 @@ class Line:
             self.wake()
 
     async def wait(
-        self,
-        attempt: Callable[[], Any],
-        refused: type[Exception],
-        deadline: float | None,
+        self, attempt: Callable[[], Any], refused: type[Exception], deadline: float | None
     ) -> Any:
         """Try until the queue does not refuse, or time is up."""
         waiter = Waiter(asyncio.get_running_loop())
@@ -155,3 +152,29 @@ class Line:
         finally:
             if waiter.place is not Place.OUT:
                 self.leave(waiter)
+
+
+class LoopLine(Line):
+    """A line of one event loop, used in its thread alone, and registered as long as it is used.
+
+    There must be one at a time for each key: who has been woken in vain comes back to the same.
+    """
+
+    def __init__(self, registry: dict[Any, Any], key: object) -> None:
+        super().__init__(nullcontext())
+        self._registry = registry
+        self._key = key
+        self._users = 0
+
+    async def wait(
+        self, attempt: Callable[[], Any], refused: type[Exception], deadline: float | None
+    ) -> Any:
+        """Do as every line, and be registered meanwhile."""
+        self._registry[self._key] = self
+        self._users += 1
+        try:
+            return await super().wait(attempt, refused, deadline)
+        finally:
+            self._users -= 1
+            if not self._users:
+                del self._registry[self._key]

@@ -6,10 +6,9 @@ import asyncio
 import os
 import select
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
-from mt.aio.proc._queue_line import Line, Waiter
+from mt.aio.proc._queue_line import LoopLine, Waiter
 from mt.aio.proc._queue_watch import watch
 
 PAUSE = 0.001  # seconds before the next look at a ready pipe that somebody else has locked
@@ -19,7 +18,7 @@ class PipeEnd:
     """A line for each event loop whose coroutines wait for the same end of a pipe."""
 
     def __init__(self, connection: Any, *, writing: bool) -> None:
-        self.connection = connection
+        self._connection = connection
         self.writing = writing
         self.lines: dict[asyncio.AbstractEventLoop, PipeLine] = {}
         self._pid = os.getpid()
@@ -32,6 +31,11 @@ class PipeEnd:
         """Find or make the line of the running event loop."""
         return self.lines.get(asyncio.get_running_loop()) or PipeLine(self)
 
+    def fileno(self) -> int:
+        """Give the descriptor, as long as it is open."""
+        descriptor: int = self._connection.fileno()
+        return descriptor
+
     def wake_all(self) -> None:
         """Wake the first of each line, from any thread."""
         for loop, line in list(self.lines.items()):
@@ -41,31 +45,29 @@ class PipeEnd:
                 self.lines.pop(loop, None)
 
 
-class PipeLine(Line):
-    """Those of one event loop; used in the loop's thread alone."""
+class PipeLine(LoopLine):
+    """Those of one event loop."""
 
     def __init__(self, end: PipeEnd) -> None:
-        super().__init__(nullcontext())
-        self._end = end
         self._loop = asyncio.get_running_loop()
+        super().__init__(end.lines, self._loop)
+        self._end = end
         self._stop: Callable[[], None] | None = None
 
     def begin(self) -> None:
         """Watch the pipe, unless that has to wait."""
-        self._end.lines[self._loop] = self
         if self._stop is None:
-            self._stop = watch(self._end.connection.fileno(), self._end.writing, self.wake)
+            self._stop = watch(self._end.fileno(), self._end.writing, self.wake)
 
     def end(self) -> None:
         """Watch it no more."""
-        self._end.lines.pop(self._loop, None)
         if self._stop is not None:
             self._stop()
             self._stop = None
 
     def enter(self, waiter: Waiter, front: bool) -> None:
         """Do as every line; but if a ready pipe could not be used, look again a little later."""
-        if front and not self.idle and ready(self._end.connection.fileno(), self._end.writing):
+        if front and not self.idle and ready(self._end.fileno(), self._end.writing):
             self._stop = self._loop.call_later(PAUSE, self._watch_again).cancel
         super().enter(waiter, front)
 

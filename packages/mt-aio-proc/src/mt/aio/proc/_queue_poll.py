@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from mt.aio.proc._queue_line import Line
+from mt.aio.proc._queue_line import LoopLine
 
 
-class PolledLine(Line):
-    """Those who wait for one side of one queue, on one event loop; used in its thread alone."""
+class PolledLine(LoopLine):
+    """Those who wait for one side of one queue, on one event loop."""
 
-    def __init__(
-        self, poller: Poller, key: tuple[int, str], look: Callable[[], Any] | None
-    ) -> None:
-        super().__init__(nullcontext())
+    def __init__(self, poller: Poller, key: object, look: Callable[[], Any] | None) -> None:
+        super().__init__(poller.lines, key)
         self._poller = poller
-        self._key = key
         self._look = look
         self.interval = 0.0
 
     def begin(self) -> None:
         """Have the timer look here, too."""
-        self._poller.add(self._key, self)
+        self._poller.begin(self.interval)
 
     def end(self) -> None:
         """Not any more."""
-        self._poller.remove(self._key)
+        self._poller.end()
 
     async def wait(
         self, attempt: Callable[[], Any], refused: type[Exception], deadline: float | None
@@ -45,6 +41,8 @@ class PolledLine(Line):
 
     def tick(self) -> None:
         """Wake one, if the queue looks as though it were worth it."""
+        if not self.idle:
+            return
         try:
             hopeless = self._look is not None and self._look()
         except Exception:  # noqa: BLE001 - who is woken tries, and finds out what is wrong
@@ -57,26 +55,27 @@ class Poller:
     """The timer of one event loop, which is the running one whenever anything is done here."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[int, str], PolledLine] = {}
+        self.lines: dict[object, PolledLine] = {}
+        self._wanted = 0  # by so many lines
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
     def line(self, q: Any, hopeless: str, interval: float) -> PolledLine:
         """Find or make the line for a queue and the method that tells when not to try."""
         key = id(q), hopeless  # who waits keeps the queue
-        line = self._lines.get(key) or PolledLine(self, key, getattr(q, hopeless, None))
+        line = self.lines.get(key) or PolledLine(self, key, getattr(q, hopeless, None))
         line.interval = min(line.interval, interval) if line.idle else interval
         return line
 
-    def add(self, key: tuple[int, str], line: PolledLine) -> None:
-        """Look at a line from now on."""
-        self._lines[key] = line
-        self._set(line.interval)
+    def begin(self, interval: float) -> None:
+        """Look for one more line."""
+        self._wanted += 1
+        self._set(interval)
 
-    def remove(self, key: tuple[int, str]) -> None:
-        """Look at a line no more."""
-        del self._lines[key]
-        if not self._lines and self._timer is not None:
+    def end(self) -> None:
+        """Look for one line less."""
+        self._wanted -= 1
+        if not self._wanted and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
@@ -93,10 +92,10 @@ class Poller:
 
     def _tick(self) -> None:
         self._timer = None
-        for line in list(self._lines.values()):
+        for line in list(self.lines.values()):
             line.tick()
-        if self._lines:
-            self._set(min(line.interval for line in self._lines.values()))
+        if self._wanted:
+            self._set(min(line.interval for line in self.lines.values() if line.idle))
 
 
 def poller() -> Poller:
