@@ -113,15 +113,13 @@ class Line:
 
     def wake(self) -> None:
         """Wake the first in line; the lock is held."""
-        if not self.idle:
-            return
         while self.idle:
             waiter, _ = self.idle.popitem(last=False)
             waiter.place = Place.WOKEN
+            if not self.idle:
+                self.end()  # first: once its loop has been told, the waiter wants the lock
             if waiter.notify():
-                break
-        if not self.idle:
-            self.end()
+                return
 
     def wake_all(self) -> None:
         """Wake everybody in line; the lock is held."""

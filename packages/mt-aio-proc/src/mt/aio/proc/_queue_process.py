@@ -233,7 +233,7 @@ def getter_of(q: Any) -> Getter | None:
         return found
     if (
         type(q).get not in (queues.Queue.get, queues.SimpleQueue.get)
-        or not all(hasattr(q, name) for name in ("_reader", "_writer", "_rlock"))
+        or not all(hasattr(q, name) for name in _EXPECTED)
         or not _written_as_expected()
     ):
         return None
@@ -288,6 +288,7 @@ def _read(fd: int, size: int) -> bytes:
     raise EOFError("the queue ended in the middle of an item")
 
 
+_EXPECTED = ("_reader", "_writer", "_rlock")
 _INT = struct.Struct("i")
 _ZERO = bytes(_INT.size)
 _keeping = threading.Lock()

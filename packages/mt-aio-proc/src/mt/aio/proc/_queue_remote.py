@@ -21,11 +21,10 @@ from queue import Empty, Full
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from mt.aio.core.lowlevel import offload
-from mt.aio.proc._queue_line import Line, Waiter
+from mt.aio.proc._queue_line import Line, Place, Waiter
 
 SLICE = 0.1  # seconds that a call lasts at most; arbitrary, as the other numbers here
-LINGER = 1.0  # seconds for which the thread stays when nobody waits
+LINGER = 0.25  # seconds for which the thread stays when nobody waits
 PATIENCE = 1.0  # seconds that a cancelled put waits for a call that has begun
 
 T = TypeVar("T", "RemoteGetter", "RemotePutter")
@@ -39,6 +38,7 @@ class RemoteGetter(Line):
         super().__init__(self._changed)
         self._q = q
         self._shelf: deque[Any] = deque()
+        self._lookers: list[Waiter] = []  # who want to know what is there now
         self._failure: BaseException | None = None
         self._runs = False
         self._pid = os.getpid()
@@ -67,7 +67,17 @@ class RemoteGetter(Line):
         """Ask the queue once."""
         with suppress(Empty):
             return self.attempt()
-        await offload(self._look, context_vars={"async": True}, abandon_on_cancel=True)
+        waiter = Waiter(asyncio.get_running_loop())
+        with self._changed:
+            self._failure = None
+            self._lookers.append(waiter)
+            self._start()
+        try:
+            while waiter.place is not Place.WOKEN:
+                await waiter.park(None)
+        finally:
+            with self._changed, suppress(ValueError):
+                self._lookers.remove(waiter)
         return self.attempt()
 
     def put_back(self) -> None:
@@ -94,30 +104,29 @@ class RemoteGetter(Line):
             threading.Thread(target=self._run, name="mt-aio-queue-getter", daemon=True).start()
         self._changed.notify_all()
 
-    def _look(self) -> None:
-        """Get an item that is there, for whoever comes first."""
-        item = self._q.get(False)
-        with self._changed:
-            self._shelf.append(item)
-            self.wake()
-            self._start()
-
     def _run(self) -> None:
         while True:
             with self._changed:
-                wanted = self._changed.wait_for(lambda: self.idle and not self._shelf, LINGER)
+                wanted = self._changed.wait_for(self._is_wanted, LINGER)
                 if not wanted and not self._shelf:
                     self._runs = False
                     return
+                lookers, self._lookers = self._lookers, []
             if wanted:
-                self._get()
+                self._get(None if lookers else SLICE)
             else:
                 self.put_back()
+            for waiter in lookers:
+                waiter.place = Place.WOKEN
+                waiter.notify()
 
-    def _get(self) -> None:
-        """Wait a while for an item, for those in line."""
+    def _is_wanted(self) -> bool:
+        return bool(self._lookers or (self.idle and not self._shelf))
+
+    def _get(self, timeout: float | None) -> None:
+        """Get an item for those in line, waiting a while for it or not at all."""
         try:
-            item = self._q.get(True, SLICE)
+            item = self._q.get(False) if timeout is None else self._q.get(True, timeout)
         except Empty:
             return
         except BaseException as exc:  # noqa: BLE001 - it belongs to those who wait

@@ -67,7 +67,7 @@ class SlotLine(Line):
                 self._tried.wait(TURN)
 
 
-def slot_line(q: Any) -> SlotLine | None:
+def slot_line_of(q: Any) -> SlotLine | None:
     """Find or make the line of a queue, which keeps it; None if it has no such semaphore."""
     attributes = vars(q)
     line: SlotLine | None = attributes.get(_LINE)

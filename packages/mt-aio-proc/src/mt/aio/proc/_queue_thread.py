@@ -10,6 +10,7 @@ destructor is no more dangerous than it is with the queue alone.
 from __future__ import annotations
 
 import os
+from functools import partial
 from threading import Condition
 
 from mt.aio.proc._queue_line import Line
@@ -20,24 +21,24 @@ class ConditionLine(Line):
 
     def __init__(self, condition: Condition) -> None:
         super().__init__(condition)
-        self._condition = condition
+        self._attributes = vars(condition)
+        self._shims = {"notify": self, "notify_all": self.notify_all}
+        self._notify = partial(type(condition).notify, condition)
+        self._notify_all = partial(type(condition).notify_all, condition)
         self._pid = os.getpid()
 
     def begin(self) -> None:
         """Listen to the condition."""
-        attributes = vars(self._condition)
-        attributes["notify"] = self
-        attributes["notify_all"] = self.notify_all
+        self._attributes.update(self._shims)
 
     def end(self) -> None:
         """Leave the condition as it was."""
-        attributes = vars(self._condition)
-        if attributes.get("notify") is self:
-            del attributes["notify"], attributes["notify_all"]
+        if self._attributes.get("notify") is self:
+            del self._attributes["notify"], self._attributes["notify_all"]
 
     def __call__(self, n: int = 1) -> None:
         """Notify threads, then one coroutine."""
-        type(self._condition).notify(self._condition, n)
+        self._notify(n)
         if self.belongs_here():
             self.wake()
 
@@ -45,7 +46,7 @@ class ConditionLine(Line):
         """Notify all threads, then all coroutines."""
         if self.belongs_here():
             self.wake_all()
-        type(self._condition).notify_all(self._condition)
+        self._notify_all()
 
     def belongs_here(self) -> bool:
         """Whether this is not a forked copy, whose waiters are another process's."""

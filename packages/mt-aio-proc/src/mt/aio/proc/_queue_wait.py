@@ -10,6 +10,7 @@ from typing import Any
 
 from mt.aio.proc._queue_kind import Kind
 from mt.aio.proc._queue_line import Line
+from mt.aio.proc._queue_slot import slot_line_of
 
 
 async def get(kind: Kind, q: Any, timeout: float | None, interval: float) -> Any:
@@ -83,9 +84,7 @@ def _plain_line(q: Any, condition_name: str, hopeless: str, interval: float) -> 
 
 
 def _slot_line(q: Any, interval: float) -> Line:
-    from mt.aio.proc._queue_slot import slot_line
-
-    line = slot_line(q)
+    line = slot_line_of(q)
     if line is not None:
         return line
     from mt.aio.proc._queue_poll import poller

@@ -14,25 +14,28 @@ SLICE = 0.25  # seconds after which a thread looks whether it is still wanted; a
 def watch(fd: int, writing: bool, callback: Callable[[], None]) -> Callable[[], None]:
     """Call back on the running event loop while a descriptor is ready; return what ends that.
 
-    The descriptor is duplicated, so that its owner may close it whenever it likes.
+    The loop watches a selector that watches the descriptor. Given the descriptor itself, uvloop
+    would make it non-blocking, for every process that has it; and whoever closes it while it is
+    watched would confuse the loop.
     """
     loop = asyncio.get_running_loop()
-    own = os.dup(fd)
+    event = selectors.EVENT_WRITE if writing else selectors.EVENT_READ
+    selector = selectors.DefaultSelector()
     try:
-        if writing:
-            loop.add_writer(own, callback)
-        else:
-            loop.add_reader(own, callback)
-    except NotImplementedError:
-        return ThreadWatch(loop, own, writing, callback).stop
+        selector.register(fd, event)
+        own: int = selector.fileno()
+        loop.add_reader(own, callback)
+    except (AttributeError, NotImplementedError):
+        selector.close()
+        return ThreadWatch(loop, os.dup(fd), event, callback).stop
     except BaseException:
-        os.close(own)
+        selector.close()
         raise
 
     def stop() -> None:
         if not loop.is_closed():
-            (loop.remove_writer if writing else loop.remove_reader)(own)
-        os.close(own)
+            loop.remove_reader(own)
+        selector.close()
 
     return stop
 
@@ -44,14 +47,13 @@ class ThreadWatch:
         self,
         loop: asyncio.AbstractEventLoop,
         fd: int,
-        writing: bool,
+        event: int,
         callback: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._callback = callback
         self._called = threading.Event()
         self._stopped = False
-        event = selectors.EVENT_WRITE if writing else selectors.EVENT_READ
         thread = threading.Thread(
             target=self._run, args=(fd, event), name=f"mt-aio-watch-{fd}", daemon=True
         )
