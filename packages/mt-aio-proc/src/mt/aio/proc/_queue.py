@@ -24,8 +24,20 @@ class GetQueue(Protocol):
     def get(self, block: bool = ..., /) -> Any: ...
 
 
+class PipeQueue(Protocol):
+    """A `multiprocessing.SimpleQueue`, whose methods cannot be asked not to wait."""
+
+    def put(self, obj: Any, /) -> object: ...
+
+    def get(self) -> Any: ...
+
+    def empty(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 async def qput_aio(
-    q: PutQueue,
+    q: PutQueue | PipeQueue,
     obj: Any,
     block: bool = True,
     timeout: float | None = None,
@@ -74,7 +86,7 @@ async def qput_aio(
     kind = kind_of(type(q))
     if kind is Kind.PLAIN:
         try:
-            q.put(obj, False)
+            q.put(obj, False)  # type: ignore[call-arg]  # not a PipeQueue
         except Full:
             if not block or timeout == 0:
                 raise
@@ -86,7 +98,7 @@ async def qput_aio(
 
 
 async def qget_aio(
-    q: GetQueue,
+    q: GetQueue | PipeQueue,
     block: bool = True,
     timeout: float | None = None,
     aio_interval: float = INTERVAL,
@@ -135,7 +147,7 @@ async def qget_aio(
     kind = kind_of(type(q))
     if kind is Kind.PLAIN:
         try:
-            return q.get(False)
+            return q.get(False)  # type: ignore[call-arg]  # not a PipeQueue
         except Empty:
             if not block or timeout == 0:
                 raise
