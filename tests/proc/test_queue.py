@@ -30,6 +30,12 @@ def _run(async_mode, coro):
     return async_mode.run(body)
 
 
+async def _turns():
+    """Let the heart beat a few times, however slow the machine is."""
+    for _ in range(10):
+        await asyncio.sleep(0.002)
+
+
 def test_put_and_get(async_mode, any_queue):
     """Reference: qput_aio puts obj into the queue, qget_aio removes and returns an item."""
 
@@ -48,7 +54,7 @@ def test_get_waits_for_an_item(async_mode, any_queue, with_heartbeat):
 
     async def body(context_vars):
         getting = asyncio.ensure_future(with_heartbeat(qget_aio(any_queue)))
-        await asyncio.sleep(0.02)
+        await _turns()
         assert not getting.done()
         any_queue.put(5)
         return await getting
@@ -63,7 +69,7 @@ def test_put_waits_for_room(async_mode, full, with_heartbeat):
 
     async def body(context_vars):
         putting = asyncio.ensure_future(with_heartbeat(qput_aio(full, 2)))
-        await asyncio.sleep(0.02)
+        await _turns()
         assert not putting.done()
         first = await qget_aio(full)
         return first, await putting, await qget_aio(full)

@@ -99,6 +99,9 @@ async def procedures(context_vars: ContextVars) -> None:
     await qput_aio(queue.Queue[int](), 3, True, 0.5)
     await qget_aio(multiprocessing.Queue(), timeout=0.5)
     await qget_aio(queue.SimpleQueue[int](), False)
+    await qget_aio(multiprocessing.SimpleQueue(), context_vars=context_vars)
+    assert_type(await qput_aio(queue.Queue[int](), 3, context_vars=context_vars), None)
+    assert_type(srun(qget_aio, queue.Queue[int](), timeout=1), Any)
     async with AprocManager(16, handle_exception="silent") as manager:
         assert_type(manager, AprocManager)
         await manager.send(asyncio.ensure_future(double(1, context_vars=context_vars)))

@@ -1,9 +1,15 @@
-"""Queues of threads and processes, awaited."""
+"""Queues of threads and processes, awaited: what the queue is decides how."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from queue import Empty, Full
 from typing import Any, Protocol
+
+from mt.aio.core.lowlevel import ContextVars, is_async
+from mt.aio.proc._queue_kind import Kind, kind_of
+
+INTERVAL = 0.001
+TURNS = 128  # calls after which one gives way to the event loop; arbitrary, a power of two
 
 
 class PutQueue(Protocol):
@@ -18,53 +24,100 @@ class GetQueue(Protocol):
     def get(self, block: bool = ..., /) -> Any: ...
 
 
+class PipeQueue(Protocol):
+    """A `multiprocessing.SimpleQueue`, whose methods cannot be asked not to wait."""
+
+    def put(self, obj: Any, /) -> object: ...
+
+    def get(self) -> Any: ...
+
+    def empty(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 async def qput_aio(
-    q: PutQueue,
+    q: PutQueue | PipeQueue,
     obj: Any,
     block: bool = True,
     timeout: float | None = None,
-    aio_interval: float = 0.001,
+    aio_interval: float = INTERVAL,
+    *,
+    context_vars: ContextVars = {},
 ) -> None:
     """Put an object into a queue of threads or processes.
 
-    Asynchronous only. The queue is asked without blocking, so the event loop does not wait for
-    other users of the queue.
+    **Modes.** Asynchronous (also without `context_vars`): waits without blocking the event loop.
+    Synchronous: blocks, as the queue's own `put` does.
 
     Args:
-        q: a queue of the modules `queue` or `multiprocessing`, or one that behaves as they do.
+        q: a queue of the modules `queue` or `multiprocessing`, the proxy of one that a manager
+            has, or an object that behaves as they do.
         obj: what to put.
         block: whether to wait until there is room.
         timeout: seconds to wait at most; None waits for ever. Without `block` it has no effect.
-        aio_interval: seconds between two looks at a full queue.
+        aio_interval: seconds between two looks at a full queue of which nothing more is known than
+            that it can be asked; see the guide on queues.
+        context_vars: the mode; left out or empty, the mode is asynchronous.
 
     Raises:
         queue.Full: there was no room (in time).
         ValueError: `timeout` or `aio_interval` is negative.
+        queue.ShutDown: the queue has been shut down (Python 3.13).
+        Exception: whatever else the queue raises. An object that cannot be pickled is refused
+            here, also by a `multiprocessing` queue, which would print a traceback and go on.
 
-    **Cancellation.** Nothing has been put.
+    **Cancellation.** Nothing has been put. If it is too late for that, since a manager is being
+    asked, the coroutine returns and the cancellation meets whatever the task awaits next.
+
+    **Concurrency.** Any number of tasks, event loops, threads and processes may use the queue.
     """
-    import queue
+    if timeout is not None or aio_interval is not INTERVAL:
+        _check(block, timeout, aio_interval)
+    if context_vars and not is_async(context_vars):
+        from mt.aio.proc._queue_sync import put_here
 
-    await _retry(lambda: q.put(obj, False), queue.Full, block, timeout, aio_interval)
+        put_here(q, obj, block, timeout, aio_interval)
+        return
+    global _calls  # noqa: PLW0603 - how often, approximately, is all that matters
+    _calls += 1
+    if not _calls % TURNS:
+        await _give_way()
+    kind = kind_of(type(q))
+    if kind is Kind.PLAIN:
+        try:
+            q.put(obj, False)  # type: ignore[call-arg]  # not a PipeQueue
+        except Full:
+            if not block or timeout == 0:
+                raise
+        else:
+            return
+    from mt.aio.proc._queue_wait import put
+
+    await put(kind, q, obj, timeout if block else 0, aio_interval)
 
 
 async def qget_aio(
-    q: GetQueue,
+    q: GetQueue | PipeQueue,
     block: bool = True,
     timeout: float | None = None,
-    aio_interval: float = 0.001,
+    aio_interval: float = INTERVAL,
+    *,
+    context_vars: ContextVars = {},
 ) -> Any:
     """Remove and return an item from a queue of threads or processes.
 
-    Asynchronous only. The queue is asked without blocking, so the event loop does not wait for
-    other users of the queue. An item that another process has begun to put into a
-    `multiprocessing` queue is read to its end, though.
+    **Modes.** Asynchronous (also without `context_vars`): waits without blocking the event loop.
+    Synchronous: blocks, as the queue's own `get` does.
 
     Args:
-        q: a queue of the modules `queue` or `multiprocessing`, or one that behaves as they do.
+        q: a queue of the modules `queue` or `multiprocessing`, the proxy of one that a manager
+            has, or an object that behaves as they do.
         block: whether to wait until there is an item.
         timeout: seconds to wait at most; None waits for ever. Without `block` it has no effect.
-        aio_interval: seconds between two looks at an empty queue.
+        aio_interval: seconds between two looks at an empty queue of which nothing more is known
+            than that it can be asked; see the guide on queues.
+        context_vars: the mode; left out or empty, the mode is asynchronous.
 
     Returns:
         The item.
@@ -72,35 +125,50 @@ async def qget_aio(
     Raises:
         queue.Empty: there was no item (in time).
         ValueError: `timeout` or `aio_interval` is negative.
+        queue.ShutDown: the queue has been shut down (Python 3.13).
+        Exception: whatever else the queue raises.
 
-    **Cancellation.** Nothing has been removed: no item is lost.
+    **Cancellation.** Nothing has been removed: no item is lost. An item of a `multiprocessing`
+    queue of which a part had been read is kept for the next `get` on this queue in this process.
+
+    **Concurrency.** Any number of tasks, event loops, threads and processes may use the queue.
+    Those who wait on one event loop are served in the order in which they came.
     """
-    import queue
+    if timeout is not None or aio_interval is not INTERVAL:
+        _check(block, timeout, aio_interval)
+    if context_vars and not is_async(context_vars):
+        from mt.aio.proc._queue_sync import get_here
 
-    return await _retry(lambda: q.get(False), queue.Empty, block, timeout, aio_interval)
+        return get_here(q, block, timeout, aio_interval)
+    global _calls  # noqa: PLW0603 - how often, approximately, is all that matters
+    _calls += 1
+    if not _calls % TURNS:
+        await _give_way()
+    kind = kind_of(type(q))
+    if kind is Kind.PLAIN:
+        try:
+            return q.get(False)  # type: ignore[call-arg]  # not a PipeQueue
+        except Empty:
+            if not block or timeout == 0:
+                raise
+    from mt.aio.proc._queue_wait import get
+
+    return await get(kind, q, timeout if block else 0, aio_interval)
 
 
-async def _retry(
-    attempt: Callable[[], Any],
-    refused: type[Exception],
-    block: bool,
-    timeout: float | None,
-    interval: float,
-) -> Any:
-    """Try until it works or time is up, by the clock."""
+def _check(block: bool, timeout: float | None, interval: float) -> None:
+    """Refuse numbers that make no sense."""
+    if block and timeout is not None and not timeout >= 0:
+        raise ValueError(f"timeout must be None, zero or more, not {timeout!r}")
+    if not interval >= 0:
+        raise ValueError(f"aio_interval must be zero or more, not {interval!r}")
+
+
+async def _give_way() -> None:
+    """Let the event loop see to others: a queue that is never empty must not keep it for itself."""
     import asyncio
 
-    if block and timeout is not None and timeout < 0:
-        raise ValueError(f"timeout must be None, zero or more, not {timeout!r}")
-    if interval < 0:
-        raise ValueError(f"aio_interval must be zero or more, not {interval!r}")
-    clock = asyncio.get_running_loop().time
-    deadline = None if timeout is None else clock() + timeout
-    while True:
-        try:
-            return attempt()
-        except refused:
-            rest = interval if deadline is None else deadline - clock()
-            if not block or (deadline is not None and rest <= 0):
-                raise
-        await asyncio.sleep(min(interval, rest))
+    await asyncio.sleep(0)
+
+
+_calls = 0

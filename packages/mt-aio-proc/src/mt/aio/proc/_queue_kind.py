@@ -1,0 +1,30 @@
+"""What kinds of queues there are."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from functools import lru_cache
+
+
+class Kind(Enum):
+    """How a queue can be used from an event loop."""
+
+    PLAIN = "its methods do not block when they are asked not to"
+    PROCESS = "a multiprocessing.Queue: its put does not block then, its get may"
+    PIPE = "a multiprocessing.SimpleQueue: its methods cannot be asked not to block"
+    PROXY = "of a queue of a manager: each method waits for another process"
+
+
+@lru_cache
+def kind_of(cls: type) -> Kind:
+    """Tell what kind of queue the instances of a class are; imports nothing."""
+    if (queues := sys.modules.get("multiprocessing.queues")) is not None:
+        if issubclass(cls, queues.Queue):
+            return Kind.PROCESS
+        if issubclass(cls, queues.SimpleQueue):
+            return Kind.PIPE
+    managers = sys.modules.get("multiprocessing.managers")
+    if managers is not None and issubclass(cls, managers.BaseProxy):
+        return Kind.PROXY
+    return Kind.PLAIN

@@ -1,0 +1,327 @@
+"""Queues of processes: items that are not complete, what cannot be pickled, hidden attributes."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import pickle
+import queue
+import struct
+import threading
+import time
+
+import pytest
+
+from mt.aio.core import srun
+from mt.aio.proc import _queue_process, qget_aio, qput_aio
+
+CONTEXT = multiprocessing.get_context("spawn")
+ITEM = b"x" * 100_000
+PICKLED = pickle.dumps(ITEM)
+WIRE = struct.pack("!i", len(PICKLED)) + PICKLED
+
+
+@pytest.fixture(params=["Queue", "JoinableQueue", "SimpleQueue"])
+def q(request):
+    """Give a queue of processes."""
+    q = getattr(CONTEXT, request.param)()
+    yield q
+    _end(q)
+
+
+def _end(q):
+    if hasattr(q, "join_thread"):
+        q.close()
+        q.join_thread()
+    q._reader.close()
+    q._writer.close()
+
+
+def _begin_item(q, size):
+    """Write the beginning of an item, as a writer that is stopped then would have done."""
+    if hasattr(q, "_sem"):
+        q._sem.acquire()
+    os.write(q._writer.fileno(), WIRE[:size])
+
+
+def _end_item(q, size):
+    """Write the rest of it, in a thread: it does not fit into the pipe."""
+
+    def write():
+        rest = WIRE[size:]
+        while rest:
+            rest = rest[os.write(q._writer.fileno(), rest) :]
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000, 60_000])
+def test_a_half_written_item_does_not_block_the_loop(async_mode, q, size, with_heartbeat):
+    """The timeout holds by the clock while a writer is stopped; later the item is there, once."""
+
+    async def body(context_vars):
+        _begin_item(q, size)
+        begin = time.monotonic()
+        error, ticks = await with_heartbeat(qget_aio(q, timeout=0.1))
+        assert isinstance(error, queue.Empty)
+        assert ticks > 3
+        assert time.monotonic() - begin < 5
+        with pytest.raises(queue.Empty):
+            await qget_aio(q, block=False)
+        writer = _end_item(q, size)
+        assert await qget_aio(q, timeout=20) == ITEM
+        writer.join()
+        with pytest.raises(queue.Empty):
+            await qget_aio(q, timeout=0)
+        await qput_aio(q, "next")
+        return await qget_aio(q, timeout=20)
+
+    assert async_mode.run(body) == "next"
+
+
+def test_an_item_left_behind_is_there_for_a_plain_get(q, until):
+    """A cancelled get has begun to read an item: the queue's own `get` gives it, in order."""
+
+    async def body():
+        _begin_item(q, 1000)
+        getting = asyncio.ensure_future(qget_aio(q))
+        await asyncio.sleep(0.02)
+        getting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await getting
+
+    asyncio.run(body())
+    _end_item(q, 1000).join()
+    until(lambda: "get" in vars(q))
+    q.put("next")
+    assert q.get() == ITEM
+    assert "get" not in vars(q), "the queue is as it was"
+    assert q.get() == "next"
+
+
+def test_waiters_on_two_loops_see_the_item_completed(q):
+    """The thread that completes an item wakes every loop; one of the two gets it."""
+    _begin_item(q, 1000)
+    got, waiting = [], threading.Barrier(3)
+
+    async def wait():
+        getting = asyncio.ensure_future(qget_aio(q, timeout=20))
+        await asyncio.sleep(0.02)
+        waiting.wait()
+        got.append(await getting)
+
+    threads = [threading.Thread(target=lambda: asyncio.run(wait())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    waiting.wait()
+    _end_item(q, 1000).join()
+    q.put("next")
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, got)) == [4, len(ITEM)]
+
+
+def test_what_cannot_be_pickled_is_refused(mode, q):
+    """The error reaches who puts it; nothing has been put, and the queue goes on."""
+
+    async def body(context_vars):
+        with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
+            await qput_aio(q, [lambda: 1], context_vars=context_vars)
+        await qput_aio(q, [1], context_vars=context_vars)
+        return await qget_aio(q, timeout=20, context_vars=context_vars)
+
+    assert mode.run(body) == [1]
+
+
+class Loaded:
+    """What cannot be unpickled."""
+
+    def __reduce__(self):
+        return int, ("not a number",)
+
+
+def test_what_cannot_be_unpickled(async_mode, q):
+    """The error reaches who gets it, as with the queue's own `get`; the next item is not lost."""
+
+    async def body(context_vars):
+        for item in (Loaded(), [Loaded(), ITEM], 5):
+            q.put(item)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="not a number"):
+                await qget_aio(q, timeout=20)
+        return await qget_aio(q, timeout=20)
+
+    if not hasattr(q, "join_thread"):
+        pytest.skip("its put blocks until the long item is read")
+    assert async_mode.run(body) == 5
+
+
+def test_an_item_is_pickled_when_it_is_put(async_mode):
+    """What happens to an object after the put does not travel along."""
+    q = CONTEXT.Queue()
+
+    async def body(context_vars):
+        item = [1]
+        await qput_aio(q, item)
+        item.append(2)
+        return await qget_aio(q, timeout=20)
+
+    try:
+        assert async_mode.run(body) == [1]
+    finally:
+        _end(q)
+
+
+def test_a_closed_queue(async_mode):
+    """It refuses as its own methods do."""
+    q = CONTEXT.Queue()
+    q.put(1)
+    assert q.get() == 1
+    _end(q)
+
+    async def body(context_vars):
+        with pytest.raises(ValueError, match="closed"):
+            await qget_aio(q)
+        with pytest.raises(ValueError, match="closed"):
+            await qput_aio(q, 1)
+
+    async_mode.run(body)
+
+
+class Counting(multiprocessing.queues.Queue):
+    """A queue with methods of its own, as recipes have them."""
+
+    def __init__(self, maxsize=0):
+        super().__init__(maxsize, ctx=CONTEXT)
+        self.calls = []
+
+    def put(self, obj, block=True, timeout=None):
+        """Put, and write it down."""
+        super().put(obj, block, timeout)
+        self.calls.append(("put", obj))
+
+    def get(self, block=True, timeout=None):
+        """Get, and write it down."""
+        item = super().get(block, timeout)
+        self.calls.append(("get", item))
+        return item
+
+
+def test_methods_of_a_subclass_are_used(async_mode, with_heartbeat):
+    """Its own get and put are called, the get in a thread as it might block."""
+    q = Counting()
+
+    async def body(context_vars):
+        getting = asyncio.ensure_future(qget_aio(q))
+        await asyncio.sleep(0.01)
+        await qput_aio(q, [1])
+        assert await getting == [1]
+
+    try:
+        async_mode.run(body)
+        assert q.calls == [("put", [1]), ("get", [1])]
+    finally:
+        _end(q)
+
+
+@pytest.mark.parametrize("hidden", ["the reader", "the way of writing", "the semaphore"])
+def test_private_attributes_that_are_not_there(async_mode, monkeypatch, hidden):
+    """Where `multiprocessing` is not as expected, its public methods do, in a thread."""
+    q = CONTEXT.Queue(1)
+    if hidden == "the reader":
+        monkeypatch.setattr(_queue_process, "_EXPECTED", ("_another_reader",))
+    elif hidden == "the way of writing":
+        monkeypatch.setattr(_queue_process, "_written_as_expected", lambda: False)
+    else:
+        monkeypatch.setattr("mt.aio.proc._queue_wait.slot_line_of", lambda _: None)
+
+    async def body(context_vars):
+        with pytest.raises(queue.Empty):
+            await qget_aio(q, timeout=0.02)
+        await qput_aio(q, 1)
+        putting = asyncio.ensure_future(qput_aio(q, 2))
+        async with asyncio.timeout(20):
+            assert [await qget_aio(q), await qget_aio(q)] == [1, 2]
+            await putting
+        with pytest.raises(queue.Empty):
+            await qget_aio(q, block=False)
+
+    try:
+        async_mode.run(body)
+    finally:
+        _end(q)
+
+
+class NoWatching(asyncio.SelectorEventLoop):
+    """An event loop that cannot watch descriptors, as Windows has one."""
+
+    def add_reader(self, fd, callback, *args):
+        """Refuse."""
+        raise NotImplementedError
+
+    add_writer = add_reader
+
+
+@pytest.mark.parametrize("kind", ["Queue", "SimpleQueue"])
+def test_a_loop_that_cannot_watch(kind):
+    """A thread watches instead."""
+    q = getattr(CONTEXT, kind)()
+
+    async def body():
+        getting = asyncio.ensure_future(qget_aio(q))
+        await asyncio.sleep(0.02)
+        q.put(5)
+        async with asyncio.timeout(20):
+            return await getting, await _next(q)
+
+    async def _next(q):
+        with pytest.raises(queue.Empty):
+            await qget_aio(q, timeout=0.01)
+        await qput_aio(q, 6)
+        return await qget_aio(q)
+
+    try:
+        with asyncio.Runner(loop_factory=NoWatching) as runner:
+            assert runner.run(body()) == (5, 6)
+    finally:
+        _end(q)
+
+
+async def _fill(q, item):
+    """Put as often as it goes without waiting; tell how often that is."""
+    count = 0
+    while True:
+        try:
+            await qput_aio(q, item, block=False)
+        except queue.Full:
+            return count
+        count += 1
+
+
+def test_a_full_pipe(async_mode, until):
+    """A put into a simple queue whose pipe is full waits, may be cancelled, and goes on."""
+    q = CONTEXT.SimpleQueue()
+    short = b"x" * 3000
+
+    async def body(context_vars):
+        count = await _fill(q, short)
+        with pytest.raises(queue.Full):
+            await qput_aio(q, short, timeout=0.02)
+        putting = asyncio.ensure_future(qput_aio(q, ITEM))
+        await asyncio.sleep(0.01)
+        assert not putting.done()
+        for _ in range(count):
+            assert await qget_aio(q, timeout=20) == short
+        async with asyncio.timeout(20):
+            await putting
+        return await qget_aio(q, timeout=20)
+
+    try:
+        assert async_mode.run(body) == ITEM
+        assert srun(qput_aio, q, 5, block=False) is None
+        assert q.get() == 5
+    finally:
+        _end(q)
