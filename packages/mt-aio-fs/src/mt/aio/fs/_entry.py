@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._atomic import replace as replace_file
-from mt.aio.fs._durability import durability_of, flush_folder, make_folders
+from mt.aio.fs._durability import durability_of, flush_file, make_folders, open_folder
 from mt.aio.fs._path import absolute, check_path, order_key
 from mt.aio.fs._rename import safe_rename
 from mt.aio.fs._tempdir import remove_tree
@@ -208,7 +208,8 @@ async def symlink(
 
     **Cancellation**: before it has begun, nothing happens; else it is done when this ends.
 
-    **On error**: the name is as it was, and no temporary link is left.
+    **On error**: the name is as it was, and no temporary link is left. Only the last step of
+    `"full"`, flushing the folder, can fail with the link in place.
     """
     where, path = check_path(target, "target"), absolute(check_path(filepath))
     choice = durability_of(context_vars, durability)
@@ -237,16 +238,26 @@ def _remove(filepath: str, tree: bool, missing_ok: bool) -> None:
 
 
 def _link(target: str, filepath: str, replace: bool, durability: Durability) -> None:
-    if not replace:
-        os.symlink(target, filepath)
-    else:
-        temporary = temporary_name(filepath)
-        os.symlink(target, temporary)
-        try:
-            check_cancelled()
-            replace_file(temporary, filepath)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    if durability == "full":
-        flush_folder(os.path.dirname(filepath))
+    # The folder is opened first: if that is not allowed, nothing has happened yet.
+    folder = open_folder(os.path.dirname(filepath)) if durability == "full" else None
+    try:
+        if replace:
+            _replace_by_link(target, filepath)
+        else:
+            os.symlink(target, filepath)
+        if folder is not None:
+            flush_file(folder)
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
+def _replace_by_link(target: str, filepath: str) -> None:
+    temporary = temporary_name(filepath)
+    os.symlink(target, temporary)
+    try:
+        check_cancelled()
+        replace_file(temporary, filepath)
+    except BaseException:
+        os.unlink(temporary)
+        raise

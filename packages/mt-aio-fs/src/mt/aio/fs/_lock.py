@@ -67,8 +67,9 @@ else:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_current(filepath, fd):
-                    os.ftruncate(fd, 0)
-                    os.pwrite(fd, _who().encode(errors="replace"), 0)
+                    with suppress(OSError):  # on a full disk: then nobody learns who has it
+                        os.ftruncate(fd, 0)
+                        os.pwrite(fd, _who().encode(errors="replace"), 0)
                     return fd
             except BlockingIOError:
                 holder = os.pread(fd, 200, 0).decode(errors="replace")
