@@ -174,7 +174,7 @@ class Place:
 
     def order(self, **more):
         """Give what a server is to be told to write here."""
-        return {"job": self.job, "path": self.path, "durability": "full", **more}
+        return {"job": self.job, "path": self.path, "durability": "full"} | more
 
     def concerns(self, call):
         """Whether a system call is about this folder, or a file or descriptor in it."""

@@ -175,8 +175,14 @@ def _work(order):
     try:
         if order.get("again"):
             while True:
-                write(order["job"], order["path"], "abc", mode=order["mode"])
-                write(order["job"], order["path"], "xyz", mode=order["mode"])
+                for word in ("xyz", "abc"):
+                    write(
+                        order["job"],
+                        order["path"],
+                        word,
+                        mode=order["mode"],
+                        durability=order["durability"],
+                    )
         if order.get("most_bytes"):
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["most_bytes"],) * 2)
         if order.get("cancel_after"):
