@@ -55,7 +55,8 @@ async def json_update(
     update is under way is replaced. Readers see the whole old or the whole new content.
 
     The updaters keep each other out by a lock on the file `.NAME.mtlock` beside the target, which
-    is there during an update. The lock of a process that ends, however it ends, is free.
+    is there during an update. The lock of a process that ends, however it ends, is free (unless it
+    was killed in the midst of an update and a child, forked in the midst of it, lives on).
 
     **Modes.** Asynchronous: one worker thread reads, calls `func` and writes. While another
     process has the lock, no thread waits for it: it is tried again after pauses of up to 0.1 s.
