@@ -39,7 +39,9 @@ def test_temporary_file_has_the_documented_extension(mode, writer, tmp_path, bir
     func, content = writer
     mode.run(func, tmp_path / "file", content)
     [(path, flags, _)] = births
-    assert re.fullmatch(rf"\.file\.{os.getpid()}-[0-9a-f]{{16}}\.mttmp", os.path.basename(path))
+    assert re.fullmatch(
+        rf"\.file\.{os.getpid()}(-[0-9a-f]+){{4}}-[0-9a-f]{{16}}\.mttmp", os.path.basename(path)
+    )
     assert os.path.dirname(path) == str(tmp_path)
     for wanted in (os.O_CREAT, os.O_EXCL, os.O_NOFOLLOW, os.O_CLOEXEC):
         assert flags & wanted

@@ -17,6 +17,7 @@ from mt.aio import (
     CreateFileH5,
     arun,
     arun2,
+    fs,
     ipython,
     json_load,
     json_save,
@@ -85,6 +86,23 @@ async def files(path: Path, context_vars: ContextVars) -> None:
         assert_type(h5, CreateFileH5)
     with CreateFileH5(os.fspath(path), None, {}, logging.getLogger()):
         pass
+
+
+async def paths(path: Path, context_vars: ContextVars) -> None:
+    """What `mt.aio.fs` has beside the facade's names."""
+    assert_type(await fs.exists(path, context_vars=context_vars), bool)
+    assert_type(await fs.stat(path, context_vars=context_vars), os.stat_result)
+    assert_type(await fs.copy(path, "other", 0o600, context_vars=context_vars), int)
+    assert_type(await fs.remove("other", tree=True, context_vars=context_vars), None)
+    assert_type(await fs.make_dirs(path, durability="full", context_vars=context_vars), None)
+    assert_type(await fs.rename(path, "other", context_vars=context_vars), None)
+    assert_type(await fs.symlink("a", path, replace=True, context_vars=context_vars), None)
+    assert_type(await fs.sweep(path, foreign_age=3600.0, context_vars=context_vars), list[str])
+    async for found in fs.walk(path, enter=os.path.exists, context_vars=context_vars):
+        assert_type(found, tuple[str, list[str], list[str]])
+    assert_type(await fs.json_update(path, len, default=[], context_vars=context_vars), Any)
+    await fs.json_update(path, len, timeout=None, context_vars=context_vars, indent=2)
+    await write_binary(path, b"x", context_vars=context_vars, exclusive=True)
 
 
 async def procedures(context_vars: ContextVars) -> None:

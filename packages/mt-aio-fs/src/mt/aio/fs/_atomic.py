@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mt.aio.core.lowlevel import check_cancelled
 from mt.aio.fs._durability import flush_file, open_folder
+from mt.aio.fs._exclusive import move_exclusively
+from mt.aio.fs._temporary import temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +37,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mt.aio.fs._durability import Durability
-
-TEMPORARY_SUFFIX = ".mttmp"
-
-# How much of the target's name a temporary name repeats, in bytes. Arbitrary: enough for a reader
-# of a folder listing, and with the rest (32 bytes or so) below the 143 that eCryptfs allows.
-_KEPT_NAME = 80
 
 # Between pieces of this size a write looks whether it was cancelled. Arbitrary: some milliseconds.
 _PIECE = 8 * 2**20
@@ -158,7 +154,7 @@ class Replacement:
             else:
                 file_mode = target.status.st_mode & _PERMISSIONS
         self.target: str = target.filepath
-        self.tmp_filepath: str = _temporary_name(target.filepath)
+        self.tmp_filepath: str = temporary_name(target.filepath)
         self._file_mode = file_mode
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | PLAIN_FLAGS
         try:
@@ -182,7 +178,7 @@ class Replacement:
             fd, self._fd = self._fd, None
             os.close(fd)
 
-    def publish(self, durability: Durability) -> None:
+    def publish(self, durability: Durability, *, exclusive: bool = False) -> None:
         """Set the mode, flush, and give the temporary file the target's name.
 
         **Cancellation**: looked for once, right before the renaming; later is too late.
@@ -192,18 +188,21 @@ class Replacement:
 
         Args:
             durability: what a power cut may do: `"none"`, `"atomic"` or `"full"`
+            exclusive: fail if there is a target by now, instead of replacing it
 
         Raises:
+            FileExistsError: if there is a target and `exclusive` is asked for
             OSError: what the system reports
             asyncio.CancelledError: if whoever awaits this was cancelled
         """
         try:
             self._complete(durability)
             check_cancelled()
+            move = move_exclusively if exclusive else replace
             if durability == "full":
-                self._rename_and_flush()
+                self._rename_and_flush(move)
             else:
-                replace(self.tmp_filepath, self.target)
+                move(self.tmp_filepath, self.target)
             self._pending = False
         finally:
             self.discard()
@@ -226,11 +225,11 @@ class Replacement:
             flush_file(self._fd)
         self.close()
 
-    def _rename_and_flush(self) -> None:
+    def _rename_and_flush(self, move: Callable[[str, str], None]) -> None:
         # The folder is opened first: if that is not allowed, nothing has happened yet.
         folder = open_folder(os.path.dirname(self.target))
         try:
-            replace(self.tmp_filepath, self.target)
+            move(self.tmp_filepath, self.target)
             self._pending = False
             if folder is not None:
                 flush_file(folder)
@@ -272,17 +271,6 @@ def _status(filepath: str, look: Callable[[str], os.stat_result]) -> os.stat_res
         return look(filepath)
     except FileNotFoundError:
         return None
-
-
-def _temporary_name(target: str) -> str:
-    """Make up an unpredictable name beside the target: `.NAME.PID-RANDOM.mttmp`."""
-    folder, name = os.path.split(target)
-    # Cut between characters, not bytes: some file systems refuse names that are no UTF-8.
-    name = name[:_KEPT_NAME]
-    while len(os.fsencode(name)) > _KEPT_NAME:
-        name = name[:-1]
-    unique = f"{os.getpid()}-{os.urandom(8).hex()}"
-    return os.path.join(folder, f".{name}.{unique}{TEMPORARY_SUFFIX}")
 
 
 def _set_mode(fd: int, filepath: str, file_mode: int) -> None:

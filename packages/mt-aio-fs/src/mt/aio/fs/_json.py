@@ -53,6 +53,7 @@ async def json_save(  # noqa: PLR0917 - the reference fixes them
     make_dirs: bool = False,
     *,
     durability: Durability | None = None,
+    exclusive: bool = False,
     **kwargs: Any,
 ) -> asyncio.Future[int] | int:
     """Save a JSON-like object to a file, replacing what was there, whole or not at all.
@@ -71,6 +72,7 @@ async def json_save(  # noqa: PLR0917 - the reference fixes them
             What the caller does to `obj` after that does not reach the file
         make_dirs: create the target's folders if they are missing
         durability: what a power cut may do, as for `write_binary`
+        exclusive: fail if something is there already, as for `write_binary`
         **kwargs: passed as they are to `json.dumps`
 
     Returns:
@@ -80,6 +82,7 @@ async def json_save(  # noqa: PLR0917 - the reference fixes them
         TypeError: if the object cannot be dumped; as for `write_binary`
         ValueError: if the object contains itself; as for `write_binary`
         IsADirectoryError: if the path leads to a folder
+        FileExistsError: if something is there and `exclusive` is asked for
         OSError: what the system reports, such as `FileNotFoundError` for a missing folder
     """
     return await write_content(
@@ -90,6 +93,7 @@ async def json_save(  # noqa: PLR0917 - the reference fixes them
         delayed=file_write_delayed,
         make_dirs=make_dirs,
         durability=durability,
+        exclusive=exclusive,
     )
 
 

@@ -55,6 +55,7 @@ async def npz_save(  # noqa: PLR0917 - positional as in json_save
     make_dirs: bool = False,
     *,
     durability: Durability | None = None,
+    exclusive: bool = False,
 ) -> asyncio.Future[int] | int:
     """Save arrays to a compressed `.npz` file, replacing what was there, whole or not at all.
 
@@ -73,6 +74,7 @@ async def npz_save(  # noqa: PLR0917 - positional as in json_save
             What the caller does to the arrays after that does not reach the file
         make_dirs: create the target's folders if they are missing
         durability: what a power cut may do, as for `write_binary`
+        exclusive: fail if something is there already, as for `write_binary`
 
     Returns:
         The number of bytes written, or the future of it.
@@ -82,6 +84,7 @@ async def npz_save(  # noqa: PLR0917 - positional as in json_save
         TypeError: if `obj` is no mapping of names; as for `write_binary`
         ValueError: as for `write_binary`
         IsADirectoryError: if the path leads to a folder
+        FileExistsError: if something is there and `exclusive` is asked for
         OSError: what the system reports, such as `FileNotFoundError` for a missing folder
     """
     _check_mapping(obj)
@@ -93,6 +96,7 @@ async def npz_save(  # noqa: PLR0917 - positional as in json_save
         delayed=file_write_delayed,
         make_dirs=make_dirs,
         durability=durability,
+        exclusive=exclusive,
     )
 
 

@@ -7,12 +7,13 @@ they are published in the order in which they were issued.
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from mt.aio.core.lowlevel import is_async, offload, submit
-from mt.aio.fs._atomic import Replacement, resolve_target, write_all
+from mt.aio.fs._atomic import Replacement, Target, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode, check_text_options
 from mt.aio.fs._durability import durability_of, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
@@ -38,6 +39,7 @@ async def write_binary(  # noqa: PLR0917 - the reference fixes them
     make_dirs: bool = False,
     *,
     durability: Durability | None = None,
+    exclusive: bool = False,
 ) -> asyncio.Future[int] | int:
     """Write a binary file, replacing what was there, whole or not at all.
 
@@ -61,6 +63,8 @@ async def write_binary(  # noqa: PLR0917 - the reference fixes them
         durability: what a power cut may do. `"none"`: anything to a file written shortly before;
             `"atomic"`: leave the old or the new content; `"full"`: nothing, once the call has
             returned. None: as `context_vars["durability"]` says, else `"atomic"`
+        exclusive: fail if something is there already, be it a symbolic link that leads nowhere;
+            of several exclusive writers at once, one wins
 
     Returns:
         The number of bytes written, or the future of it.
@@ -70,6 +74,7 @@ async def write_binary(  # noqa: PLR0917 - the reference fixes them
             content, content that is no buffer, a file mode that is no int
         ValueError: for an unknown durability, a file mode out of range
         IsADirectoryError: if the path leads to a folder
+        FileExistsError: if something is there and `exclusive` is asked for
         OSError: what the system reports, such as `FileNotFoundError` for a missing folder
 
     **Cancellation**: a write that has not been published is abandoned and its temporary file
@@ -92,6 +97,7 @@ async def write_binary(  # noqa: PLR0917 - the reference fixes them
         delayed=file_write_delayed,
         make_dirs=make_dirs,
         durability=durability,
+        exclusive=exclusive,
     )
 
 
@@ -104,6 +110,7 @@ async def write_text(  # noqa: PLR0917 - the reference fixes them
     make_dirs: bool = False,
     *,
     durability: Durability | None = None,
+    exclusive: bool = False,
     encoding: str = "utf-8",
     errors: str = "strict",
     newline: str | None = None,
@@ -122,6 +129,7 @@ async def write_text(  # noqa: PLR0917 - the reference fixes them
         file_write_delayed: in asynchronous mode, return a future and write in the background
         make_dirs: create the target's folders if they are missing
         durability: what a power cut may do, as for `write_binary`
+        exclusive: fail if something is there already, as for `write_binary`
         encoding: the text's encoding
         errors: what to do with characters that the encoding lacks, as in `open`
         newline: as in `open`: what a line feed becomes; None is the system's line ending, `""`
@@ -136,6 +144,7 @@ async def write_text(  # noqa: PLR0917 - the reference fixes them
         ValueError: for an unknown newline or durability, a file mode out of range
         UnicodeEncodeError: for a character that the encoding lacks
         IsADirectoryError: if the path leads to a folder
+        FileExistsError: if something is there and `exclusive` is asked for
         OSError: what the system reports, such as `FileNotFoundError` for a missing folder
     """
     if not isinstance(buf, str):
@@ -149,6 +158,7 @@ async def write_text(  # noqa: PLR0917 - the reference fixes them
         delayed=file_write_delayed,
         make_dirs=make_dirs,
         durability=durability,
+        exclusive=exclusive,
     )
 
 
@@ -161,6 +171,7 @@ async def write_content(
     delayed: bool,
     make_dirs: bool,
     durability: Durability | None,
+    exclusive: bool = False,
 ) -> asyncio.Future[int] | int:
     """Write bytes, or what a function makes of the caller's object, to a file.
 
@@ -169,7 +180,7 @@ async def write_content(
     """
     path = absolute(check_path(filepath))
     check_file_mode(file_mode)
-    options = (file_mode, durability_of(context_vars, durability), make_dirs)
+    options = (file_mode, durability_of(context_vars, durability), make_dirs, exclusive)
     key = order_key(path)
     if delayed and is_async(context_vars):
         if not isinstance(content, bytes):
@@ -180,12 +191,13 @@ async def write_content(
     return await offload(_write, path, content, *options, context_vars=context_vars, order=key)
 
 
-def write_file(
+def write_file(  # noqa: PLR0917 - a job's arguments have no names
     filepath: str,
     data: Flat,
     file_mode: int | None = 0o664,
     durability: Durability = "atomic",
     make_dirs: bool = False,
+    exclusive: bool = False,
 ) -> int:
     """Write a file, blocking; `write_binary` tells how.
 
@@ -195,24 +207,30 @@ def write_file(
         file_mode: the file's mode; None keeps an existing file's, else leaves it to the umask
         durability: what a power cut may do
         make_dirs: create the target's folders if they are missing
+        exclusive: fail if something is there already
 
     Returns:
         The number of bytes written.
 
     Raises:
         IsADirectoryError: if the path leads to a folder
+        FileExistsError: if something is there and `exclusive` is asked for
         OSError: what the system reports
         asyncio.CancelledError: between pieces of a large content and before the renaming, if
             whoever awaits this was cancelled
     """
+    if exclusive and os.path.lexists(filepath):  # found before anything is written
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), filepath)
     target = resolve_target(filepath)
+    if exclusive:  # what has appeared since is found by `publish`; a link is not followed
+        target = Target(filepath, None)
     if target.is_special:
         return write_special(target, data)
     if make_dirs and target.status is None:
         make_folders(os.path.dirname(target.filepath), durability)
     with Replacement(target, file_mode) as new:
         written = write_all(new.fileno(), data)
-        new.publish(durability)
+        new.publish(durability, exclusive=exclusive)
     return written
 
 
@@ -251,7 +269,7 @@ def encode(text: str, encoding: str, errors: str, newline: str | None) -> bytes:
 
 
 def _write(
-    filepath: str, content: bytes | Callable[[], Flat], *options: *tuple[Any, Any, Any]
+    filepath: str, content: bytes | Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]
 ) -> int:
     return write_file(filepath, content if isinstance(content, bytes) else content(), *options)
 

@@ -16,17 +16,12 @@ A library that writes a file by its name, such as HDF5, gets it replaced whole l
 from __future__ import annotations
 
 from mt.aio.core.lowlevel import publish
-from mt.aio.fs._atomic import (
-    TEMPORARY_SUFFIX,
-    Replacement,
-    Target,
-    resolve_target,
-    write_all,
-)
+from mt.aio.fs._atomic import Replacement, Target, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode
 from mt.aio.fs._durability import Durability, durability_of, flush_file, flush_folder, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
 from mt.aio.fs._read import read_file
+from mt.aio.fs._temporary import TEMPORARY_SUFFIX
 from mt.aio.fs._write import write_file
 
 __all__ = [

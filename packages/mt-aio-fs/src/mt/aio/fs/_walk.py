@@ -1,0 +1,97 @@
+"""Going through a tree of folders, many of them a hop."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mt.aio.core.lowlevel import check_cancelled, offload
+from mt.aio.fs._path import absolute, check_path
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from typing import TypeAlias
+
+    from mt.aio.core.lowlevel import ContextVars
+
+    Found: TypeAlias = tuple[str, list[str], list[str]]
+
+# A hop ends when it has found this many names. Arbitrary: some milliseconds, when they are cached.
+_NAMES = 2000
+
+
+async def walk(
+    folder: str | os.PathLike[str],
+    *,
+    enter: Callable[[str], bool] | None = None,
+    context_vars: ContextVars = {},
+) -> AsyncIterator[tuple[str, list[str], list[str]]]:
+    """Go through a folder and those in it, from the top.
+
+        async for path, folders, files in walk("data", context_vars=context_vars):
+            ...
+
+    **Modes.** Asynchronous: worker threads read the folders, about 2,000 names at a time; the next
+    ones are read when these have been used up, so a slow consumer does not fill the memory.
+    Synchronous: right here.
+
+    Args:
+        folder: path to the folder
+        enter: is called with the path of each folder in it, in a worker thread in asynchronous
+            mode, and says whether to go into that. None: into all. (Changing the lists, which
+            `os.walk` looks at, has no effect here.)
+        context_vars: the mode, see [context_vars](../concepts/context-vars.md)
+
+    Yields:
+        For each folder its path, which begins with `folder` as it was given, the names of the
+        folders in it and the names of everything else in it, both sorted. Symbolic links to
+        folders are among the folders, and are not entered.
+
+    Raises:
+        TypeError: if the path is neither a `str` nor an `os.PathLike` of one
+        NotADirectoryError: if it is no folder
+        OSError: what the system reports of any folder, such as `PermissionError`. That a folder
+            in it has been removed meanwhile is none
+
+    **Cancellation**: ends the wait at once; what is read after that is dropped.
+    """
+    given = check_path(folder, "folder")
+    anchor = absolute(given)
+    paths = _walk(given, anchor, enter)
+    while batch := await offload(_take, paths, context_vars=context_vars, abandon_on_cancel=True):
+        for found in batch:
+            yield found
+
+
+def _take(paths: Iterator[Found]) -> list[Found]:
+    batch: list[Found] = []
+    count = 0
+    for found in paths:
+        batch.append(found)
+        count += 1 + len(found[1]) + len(found[2])
+        if count >= _NAMES:
+            break
+        check_cancelled()
+    return batch
+
+
+def _walk(given: str, anchor: str, enter: Callable[[str], bool] | None) -> Iterator[Found]:
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(os.path.join(anchor, below) if below else anchor) as found:
+                kinds = {entry.name: (entry.is_dir(), entry.is_symlink()) for entry in found}
+        except FileNotFoundError:
+            if not below:
+                raise
+            continue
+        folders = sorted(name for name, (is_folder, _) in kinds.items() if is_folder)
+        files = sorted(name for name, (is_folder, _) in kinds.items() if not is_folder)
+        path = os.path.join(given, below) if below else given
+        waiting += (
+            os.path.join(below, name)
+            for name in reversed(folders)
+            if not kinds[name][1] and (enter is None or enter(os.path.join(path, name)))
+        )
+        yield path, folders, files

@@ -1,0 +1,313 @@
+"""Changing a JSON file as one step."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from mt.aio.core import srun
+from mt.aio.core.lowlevel import MissingModeError
+from mt.aio.fs import _lock, json_save, json_update
+
+
+def count(obj):
+    """Count one up, in place."""
+    obj["n"] += 1
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A JSON file."""
+    path = tmp_path / "state.json"
+    path.write_text('{"n": 0}')
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def held(path):
+    """Somebody else's lock on the file."""
+    lock = _lock.lock_path(str(path))
+    fd = _lock.acquire(lock)
+    yield fd
+    _lock.release(lock, fd)
+
+
+def test_changed_in_place_or_returned(mode, path):
+    """What the function returns is saved, or what it was given if it returns None."""
+    assert mode.run(json_update, path, count) == {"n": 1}
+    assert json.loads(path.read_text()) == {"n": 1}
+    assert mode.run(json_update, path, lambda obj: [obj, 2], indent=1) == [{"n": 1}, 2]
+    assert path.read_text() == json.dumps([{"n": 1}, 2], indent=1)
+    assert os.listdir(path.parent) == ["state.json"]
+
+
+def test_mode_of_the_file(mode, path):
+    """The file keeps its mode, unless another is asked for."""
+    mode.run(json_update, path, count, durability="full")
+    assert path.stat().st_mode & 0o777 == 0o600
+    mode.run(json_update, path, count, 0o640)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_missing_file(mode, tmp_path):
+    """A missing file is an error that names it, or begins with a copy of the default."""
+    default = {"n": 0}
+    with pytest.raises(FileNotFoundError) as caught:
+        mode.run(json_update, tmp_path / "a", count)
+    assert caught.value.filename == str(tmp_path / "a")
+    for name in "ab":
+        assert mode.run(json_update, tmp_path / name, count, default=default) == {"n": 1}
+    assert default == {"n": 0}
+    assert mode.run(json_update, tmp_path / "c", str, default=None) == "None"
+
+
+def test_missing_folder(mode, tmp_path):
+    """A missing folder is an error that names the file, or is made."""
+    path = tmp_path / "x" / "a"
+    with pytest.raises(FileNotFoundError) as caught:
+        mode.run(json_update, path, count, default={"n": 0})
+    assert caught.value.filename == str(path)
+    mode.run(json_update, path, count, default={"n": 0}, make_dirs=True)
+    assert path.read_text() == '{"n": 1}'
+
+
+def test_link_is_followed(mode, path):
+    """A link stays, and is locked as the file that it leads to."""
+    (path.parent / "link").symlink_to(path.name)
+    mode.run(json_update, path.parent / "link", count)
+    assert (path.parent / "link").is_symlink()
+    assert json.loads(path.read_text()) == {"n": 1}
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "x" * 248], ids=range(3))
+def test_long_name(mode, tmp_path, name):
+    """Names as long as the system allows have a lock as well."""
+    mode.run(json_update, tmp_path / name, count, default={"n": 0})
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_wrong_arguments(mode, path):
+    """What is wrong is said, and nothing is changed."""
+
+    async def asyn_func(obj):
+        return obj
+
+    with pytest.raises(TypeError, match="an asyn function"):
+        mode.run(json_update, path, asyn_func)
+    with pytest.raises(ValueError, match="number of seconds"):
+        mode.run(json_update, path, count, timeout=-1)
+    with pytest.raises(ValueError, match="durability is"):
+        mode.run(json_update, path, count, durability="safe")
+    with pytest.raises(TypeError, match="filepath is a str"):
+        mode.run(json_update, 3, count)
+    with pytest.raises(MissingModeError):
+        json_update(path, count).send(None)
+    assert path.read_text() == '{"n": 0}'
+
+
+@pytest.mark.parametrize("content", ["{", "\xff"])
+def test_file_that_is_no_json(mode, path, content):
+    """A file that is not JSON is a ValueError that names it, and stays."""
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError) as caught:
+        mode.run(json_update, path, count)
+    assert str(path) in caught.value.__notes__[0]
+    assert path.read_text(encoding="latin-1") == content
+
+
+def _fail(obj):
+    raise LookupError("from the function")
+
+
+@pytest.mark.parametrize("func", [_fail, lambda _: object()], ids=["raises", "not JSON"])
+def test_failing_function(mode, path, func):
+    """What the function raises is raised; the file stays, and the lock is free."""
+    with pytest.raises((LookupError, TypeError)):
+        mode.run(json_update, path, func)
+    assert path.read_text() == '{"n": 0}'
+    assert os.listdir(path.parent) == ["state.json"]
+    mode.run(json_update, path, count)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.1])
+def test_timeout_names_the_holder(mode, path, held, timeout):
+    """When the time is over, the error says who keeps the file; nothing has been changed."""
+    with pytest.raises(TimeoutError, match=rf"within {timeout} s.* process {os.getpid()} on \w+"):
+        mode.run(json_update, path, count, timeout=timeout)
+    assert path.read_text() == '{"n": 0}'
+
+
+def test_timeout_behind_this_process(async_mode, path):
+    """The time spent behind an update of the same process counts, too."""
+    reached, gate = threading.Event(), threading.Event()
+
+    def slow(obj):
+        reached.set()
+        assert gate.wait(20)
+        count(obj)
+
+    async def body(context_vars):
+        task = asyncio.create_task(json_update(path, slow, timeout=0.01, context_vars=context_vars))
+        await asyncio.to_thread(reached.wait)
+        with pytest.raises(TimeoutError, match="other jobs of this process"):
+            await json_update(path, count, timeout=0.1, context_vars=context_vars)
+        gate.set()
+        assert await task == {"n": 1}, "the time ends when its own turn has come"
+
+    async_mode.run(body)
+    assert json.loads(path.read_text()) == {"n": 1}
+
+
+def test_waits_for_the_lock_without_a_thread(async_mode, path, held):
+    """An update that waits keeps no worker thread, and goes on when the lock is free."""
+
+    async def body(context_vars):
+        tasks = [
+            asyncio.create_task(json_update(path, count, timeout=None, context_vars=context_vars))
+            for _ in range(8)
+        ]
+        for i in range(20):  # with all threads taken this would stand still
+            await json_save(path.parent / f"{i}", i, context_vars=context_vars)
+        assert not any(task.done() for task in tasks)
+        fcntl.flock(held, fcntl.LOCK_UN)
+        os.unlink(_lock.lock_path(str(path)))
+        await asyncio.gather(*tasks)
+
+    async_mode.run(body)
+    assert json.loads(path.read_text()) == {"n": 8}
+
+
+def test_cancelled_while_waiting(async_mode, path, held):
+    """A cancelled wait ends, and has changed nothing."""
+
+    async def body(context_vars):
+        task = asyncio.create_task(json_update(path, count, context_vars=context_vars))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async_mode.run(body)
+    assert path.read_text() == '{"n": 0}'
+
+
+def test_cancelled_in_the_function(async_mode, path):
+    """Cancelled while the function runs, an update changes nothing and frees the lock."""
+    reached, gate = threading.Event(), threading.Event()
+
+    def slow(obj):
+        reached.set()
+        assert gate.wait(20)
+        count(obj)
+
+    async def body(context_vars):
+        task = asyncio.create_task(json_update(path, slow, context_vars=context_vars))
+        await asyncio.to_thread(reached.wait)
+        task.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert path.read_text() == '{"n": 0}'
+        await json_update(path, count, timeout=0, context_vars=context_vars)
+
+    async_mode.run(body)
+    assert os.listdir(path.parent) == ["state.json"]
+
+
+def test_lock_file_of_a_dead_holder(mode, path):
+    """A lock file that nobody holds any more is taken, and removed."""
+    lock = _lock.lock_path(str(path))
+    with open(lock, "w", encoding="utf-8") as file:
+        file.write("process 1 on elsewhere")
+    mode.run(json_update, path, count, timeout=0)
+    assert os.listdir(path.parent) == ["state.json"]
+
+
+def test_planted_link(mode, path, tmp_path):
+    """A link in the place of the lock file is not followed."""
+    victim = tmp_path / "victim"
+    victim.write_text("x")
+    os.symlink(victim, _lock.lock_path(str(path)))
+    with pytest.raises(OSError, match="symbolic link") as caught:
+        mode.run(json_update, path, count)
+    assert caught.value.errno == errno.ELOOP
+    assert victim.read_text() == "x"
+
+
+def test_tasks(async_mode, path):
+    """Of the updates of 100 tasks none is lost."""
+
+    async def body(context_vars):
+        await asyncio.gather(
+            *(json_update(path, count, context_vars=context_vars) for _ in range(100))
+        )
+
+    async_mode.run(body)
+    assert json.loads(path.read_text()) == {"n": 100}
+
+
+UPDATE = """
+import asyncio, sys
+from mt.aio.core import srun
+from mt.aio.fs import json_update
+
+path, mode, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+def count(obj):
+    obj["n"] += 1
+
+async def main():
+    options = {"context_vars": {"async": True}, "durability": "none", "timeout": 60}
+    await asyncio.gather(*(json_update(path, count, **options) for _ in range(times)))
+
+print(flush=True)
+input()
+if mode == "sync":
+    for _ in range(times):
+        srun(json_update, path, count, durability="none", timeout=60)
+else:
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_tasks_threads_and_processes(path):
+    """Of the updates of 4 processes, 8 tasks and 4 threads at once none is lost."""
+    pipe = subprocess.PIPE
+    others = [
+        subprocess.Popen([sys.executable, "-c", UPDATE, path, name, "25"], stdin=pipe, stdout=pipe)
+        for name in ("sync", "sync", "async", "async")
+    ]
+    for other in others:
+        other.stdout.readline()
+        other.stdin.write(b"\n")
+        other.stdin.flush()
+
+    def update():
+        for _ in range(10):
+            srun(json_update, path, count, durability="none", timeout=60)
+
+    async def main():
+        options = {"context_vars": {"async": True}, "durability": "none", "timeout": 60}
+        await asyncio.gather(*(json_update(path, count, **options) for _ in range(8)))
+
+    threads = [threading.Thread(target=update) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    asyncio.run(main())
+    for thread in threads:
+        thread.join()
+    for other in others:
+        other.communicate()
+    assert json.loads(path.read_text()) == {"n": 4 * 25 + 4 * 10 + 8}
+    assert os.listdir(path.parent) == ["state.json"]
