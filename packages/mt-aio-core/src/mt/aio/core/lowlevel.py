@@ -7,15 +7,21 @@ from typing import Any
 
 from mt.aio.core._mode import ContextVars, MissingModeError, is_async
 from mt.aio.core._offload import check_cancelled, offload, submit
+from mt.aio.core._progress import Bar, Progress, Updatable, check_progress, open_bar
 from mt.aio.core._suspend import SuspendError
 
 __all__ = [
+    "Bar",
     "ContextVars",
     "MissingModeError",
+    "Progress",
     "SuspendError",
+    "Updatable",
     "check_cancelled",
+    "check_progress",
     "is_async",
     "offload",
+    "open_bar",
     "publish",
     "submit",
 ]
