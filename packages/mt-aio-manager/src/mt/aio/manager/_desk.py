@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from contextvars import copy_context
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mt.aio.manager._aproc import ACCEPTED, Aproc, check_awaitable
 
@@ -67,7 +67,7 @@ class Desk:
         ):  # the short way: `_start`, without its call
             self._starting += 1
             try:
-                task = loop.create_task(awaitable, name=name)
+                task = loop.create_task(awaitable, name=name or awaitable.__qualname__)
             finally:
                 self._starting -= 1
             running[task] = (code, instruction, name)
@@ -78,11 +78,12 @@ class Desk:
     def _take_slowly(
         self, awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None, site: Site
     ) -> Coroutine[Any, Any, None]:
-        check_awaitable(awaitable)
         aproc = Aproc(awaitable, site)
-        if not self._usable(loop):
-            return self._admitted_later(aproc)
-        self._bind(loop)
+        if loop is None or loop is not self._loop or type(awaitable) is not CoroutineType:
+            check_awaitable(awaitable)
+            if not self._usable(loop):
+                return self._admitted_later(aproc)
+            self._bind(loop)
         self._accept(aproc)
         if aproc.waiter is None and not self._errors:
             return ACCEPTED
@@ -101,11 +102,9 @@ class Desk:
             self._ledger.report(cancelled=False)
 
     def _accept(self, aproc: Aproc) -> None:
-        import asyncio
-
         assert self._loop is not None  # noqa: S101  # likewise
         awaitable = aproc.awaitable
-        if not asyncio.iscoroutine(awaitable) and asyncio.isfuture(awaitable):
+        if type(awaitable) is not CoroutineType and _is_future(awaitable):
             self._watch(awaitable, aproc.site)
             if len(self._running) > self.max_concurrency and not self._inside():
                 aproc.waiter = self._loop.create_future()
@@ -124,7 +123,8 @@ class Desk:
             coro = _as_coroutine(coro)
         self._starting += 1
         try:
-            task = self._loop.create_task(coro, name=site[2], context=context)
+            name = site[2] or getattr(coro, "__qualname__", None)
+            task = self._loop.create_task(coro, name=name, context=context)
         finally:
             self._starting -= 1
         self._running[task] = site
@@ -173,9 +173,9 @@ class Desk:
         """Tell whether one of the manager's own aprocs is asking."""
         if self._starting or not self._running:
             return self._starting > 0
-        from asyncio import current_task
+        import asyncio  # faster than `from asyncio import ...`, and this is for each one held back
 
-        return current_task() in self._running
+        return asyncio.current_task(self._loop) in self._running
 
     def _has_slot(self) -> bool:
         return len(self._running) + self._starting < self.max_concurrency
@@ -193,7 +193,7 @@ class Desk:
         site = self._running.pop(future)
         try:
             if (
-                not (future.cancelled() or self._listened)
+                not (self._listened or future.cancelled())
                 and future.exception() is None
                 and future.result() is None
             ):
@@ -263,6 +263,12 @@ def wake(waiter: asyncio.Future[None] | None) -> None:
     """Let whoever waits go on."""
     if waiter is not None and not waiter.done():
         waiter.set_result(None)
+
+
+def _is_future(awaitable: object) -> TypeGuard[asyncio.Future[Any]]:
+    import asyncio
+
+    return not asyncio.iscoroutine(awaitable) and asyncio.isfuture(awaitable)
 
 
 def _as_coroutine(awaitable: Any) -> Any:
