@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from typing import Any, Protocol, TypeAlias
 
 
 class Updatable(Protocol):
@@ -88,7 +85,7 @@ class _Foreign:
         pass
 
 
-def _tqdm() -> ModuleType:
+def _tqdm() -> Any:
     try:
         import tqdm
     except ModuleNotFoundError as exc:
