@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-def timeout(
-    secs: float | None, *, context_vars: ContextVars
-) -> AbstractAsyncContextManager[None]:
+def timeout(secs: float | None, *, context_vars: ContextVars) -> AbstractAsyncContextManager[None]:
     """Limit the time that the body of an `async with` may take.
 
     **Modes.** Asynchronous: the body is cancelled when the time is over. Synchronous: nothing
