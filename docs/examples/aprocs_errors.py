@@ -4,11 +4,11 @@ from mt.aio import AprocManager
 from mt.aio.manager import CleanupTimeoutError
 
 
-async def fail(text):
+async def fail(text: str) -> None:
     raise ValueError(text)
 
 
-async def main():
+async def main() -> None:
     manager = AprocManager()
     await manager.send(fail("one"))
     await manager.send(fail("two"))

@@ -1,35 +1,24 @@
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from threading import Thread
 
-from mt.aio.core import enter, iterate, lock
-
-SYNC = {"async": False}
-total = 0
+from mt.aio.core import enter, iterate
+from mt.aio.core.lowlevel import ContextVars
 
 
-async def numbers(limit, context_vars):
+async def numbers(limit: int, context_vars: ContextVars) -> AsyncIterator[int]:
     for number in range(limit):
         yield number
 
 
 @asynccontextmanager
-async def locked(door, context_vars):
-    async with door:
-        yield "inside"
+async def counted(context_vars: ContextVars) -> AsyncIterator[list[int]]:
+    seen: list[int] = []
+    yield seen
+    print(len(seen), "numbers")
 
 
-def add(door):
-    """Plain code, in a thread, with somebody else's asynchronous iterator and context manager."""
-    global total
+SYNC = {"async": False}
+
+with enter(counted(SYNC)) as seen:  # plain code
     for number in iterate(numbers(4, SYNC)):
-        with enter(locked(door, SYNC)):
-            total += number
-
-
-door = lock(context_vars=SYNC)
-threads = [Thread(target=add, args=[door]) for _ in range(5)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-print(total)
+        seen.append(number)
