@@ -13,7 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytest_plugins = ["mt.aio.core.pytest_plugin"]  # the fixtures `mode` and `async_mode`
+pytest_plugins = [
+    "mt.aio.core.pytest_plugin",  # the fixtures `mode` and `async_mode`
+    "pytester",  # which tests that plugin
+]
 
 try:
     import uvloop

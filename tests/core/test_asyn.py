@@ -96,7 +96,7 @@ def test_aio_is_the_plain_awaitable():
 
 
 def test_a_generator_function():
-    """sync is for a plain `for`, aio for an `async for`."""
+    """Sync is for a plain `for`, aio for an `async for`."""
 
     async def collect():
         return [number async for number in count.aio(3)]
@@ -106,7 +106,7 @@ def test_a_generator_function():
 
 
 def test_a_context_manager():
-    """sync is for a plain `with`, aio for an `async with`."""
+    """Sync is for a plain `with`, aio for an `async with`."""
     record = []
 
     async def use():
@@ -182,7 +182,7 @@ def test_pickle_a_bound_method():
 
 
 def test_signature_without_context_vars():
-    """sync and aio have the function's signature but for context_vars; what follows is by key."""
+    """Sync and aio have the function's signature but for context_vars; what follows is by key."""
 
     async def many(a, context_vars={}, b=3, *, c, d=4):
         pass

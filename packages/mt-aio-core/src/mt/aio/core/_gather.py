@@ -123,14 +123,33 @@ def _as_it_is(awaitable: Awaitable[T]) -> Awaitable[T]:
 
 async def _settled(started: list[Any], context_vars: ContextVars) -> list[Any]:
     """In asynchronous mode, wait until all are done or one has failed."""
-    if is_async(context_vars) and started:
-        from asyncio import FIRST_EXCEPTION, wait
-
-        done, rest = await wait(started, return_when=FIRST_EXCEPTION)
-        if rest or any(each.cancelled() or each.exception() is not None for each in done):
-            await _cancel(started)
-            _raise_errors(started)
+    if is_async(context_vars) and not await _all_succeed(started):
+        await _cancel(started)
+        _raise_errors(started)
     return started
+
+
+async def _all_succeed(futures: list[Any]) -> bool:
+    """Wait until one fails or is cancelled (which `asyncio.wait` does not look for), or all end."""
+    from asyncio import get_running_loop
+
+    left = len(futures)
+    verdict = get_running_loop().create_future()
+
+    def ended(future: Any) -> None:
+        nonlocal left
+        left -= 1
+        failed = future.cancelled() or future.exception() is not None
+        if not verdict.done() and (failed or left == 0):
+            verdict.set_result(not failed)
+
+    for each in futures:
+        each.add_done_callback(ended)
+    try:
+        return await verdict if futures else True
+    finally:
+        for each in futures:
+            each.remove_done_callback(ended)
 
 
 def _raise_errors(futures: Iterable[Any]) -> None:
