@@ -22,7 +22,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 HERE = Path(__file__).parent
 PACKAGES = (
     *("mt-aio-core", "mt-aio-fs", "mt-aio-h5", "mt-aio-proc", "mt-aio-manager"),
-    *("aiofile", "aiofiles", "anyio", "asgiref", "h5py", "numpy", "uvloop"),
+    *("aiofile", "aiofiles", "aiojobs", "aiometer", "anyio", "asgiref", "h5py", "numpy", "uvloop"),
 )
 
 
