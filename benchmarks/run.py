@@ -22,7 +22,8 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 HERE = Path(__file__).parent
 PACKAGES = (
     *("mt-aio-core", "mt-aio-fs", "mt-aio-h5", "mt-aio-proc", "mt-aio-manager"),
-    *("aiofile", "aiofiles", "anyio", "asgiref", "culsans", "h5py", "janus", "numpy", "uvloop"),
+    *("aiofile", "aiofiles", "aiojobs", "aiometer", "anyio", "asgiref", "culsans", "h5py"),
+    *("janus", "numpy", "uvloop"),
 )
 
 

@@ -1,8 +1,8 @@
 """Catalogue the standard library of this interpreter twice, with one and the same function.
 
 `catalogue`, below, is an asyn function: one `async def` that hands `context_vars` on to whatever
-it awaits. `srun` runs it in synchronous mode, without any event loop, and `asyncio.run` in
-asynchronous mode. Either way all `.py` files go through four stages:
+it awaits. `catalogue.sync` runs it in synchronous mode, without any event loop, and `asyncio.run`
+runs `catalogue.aio` in asynchronous mode. Either way all `.py` files go through four stages:
 
     read    their bytes                                             read_binary
     parse   them with `ast`, in child processes: counts and arrays  BgProcess
@@ -41,6 +41,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from mt import aio
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import ContextVars
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
@@ -94,6 +95,7 @@ def survey(tree: ast.Module, lines: int) -> tuple[Counter[str], np.ndarray]:
     return kinds, nesting
 
 
+@asyn
 async def catalogue(
     names: list[str], folder: Path, children: int, context_vars: ContextVars = {}
 ) -> dict[str, float]:
@@ -129,7 +131,7 @@ async def for_each(
     names: list[str], asyn_func: Callable[..., Any], bar: tqdm[Any], context_vars: ContextVars = {}
 ) -> None:
     """Call an asyn function with each name: one after the other, or many at once."""
-    async with aio.AprocManager(AT_ONCE, on_done=lambda *_: bar.update()) as manager:
+    async with aio.AprocManager(AT_ONCE, progress=bar) as manager:
         for name in names:
             await manager.spawn(asyn_func, name, context_vars=context_vars)
 
@@ -236,18 +238,17 @@ def main() -> int:
         sys.exit(f"There are no .py files in {STDLIB}")
     for name in names:  # so that both modes find them where the system keeps what was just read
         (STDLIB / name).read_bytes()
-    seconds = {"sync": aio.srun(catalogue, names, sync, options.children)}
-    job = catalogue(names, asynch, options.children, context_vars={"async": True})
-    seconds["async"] = asyncio.run(job)
+    seconds = {"sync": catalogue.sync(names, sync, options.children)}
+    seconds["async"] = asyncio.run(catalogue.aio(names, asynch, options.children))
 
     one, two = results(sync, names), results(asynch, names)
     different = sorted(key for key in {*one, *two} if one.get(key) != two.get(key))
-    index = aio.srun(aio.json_load, sync / "index.json")
+    index = aio.json_load.sync(sync / "index.json")
     not_parsed = {name: counts["error"] for name, counts in index.items() if counts["error"]}
     report = {"python": sys.version, "cpus": os.cpu_count(), "children": options.children}
     report |= {"seconds": seconds, "different": different, "not_parsed": not_parsed}
-    aio.srun(aio.json_save, options.out / "report.json", report, indent=1)
-    aio.srun(aio.write_binary, options.out / "chart.png", chart(seconds, len(names)))
+    aio.json_save.sync(options.out / "report.json", report, indent=1)
+    aio.write_binary.sync(options.out / "chart.png", chart(seconds, len(names)))
 
     lines = [table(seconds, len(names))]
     lines += [f"not parsed: {name}: {error}" for name, error in not_parsed.items()]

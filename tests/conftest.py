@@ -1,80 +1,29 @@
-"""Fixtures for every test: the modes, and the checks that nothing is left behind."""
+"""For every test: the plugin with the modes, and the checks that nothing is left behind."""
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from mt.aio.core import srun
+pytest_plugins = [
+    "mt.aio.core.pytest_plugin",  # the fixtures `mode` and `async_mode`
+    "pytester",  # which tests that plugin
+]
 
 try:
     import uvloop
 except ImportError:  # there is none for this Python or platform
-    uvloop = None
+    pass
 else:
     uvloop.new_event_loop().close()  # the first one opens pipes that stay with the process
-
-
-@dataclass(frozen=True)
-class Mode:
-    """One way of running an asyn function."""
-
-    name: str
-
-    @property
-    def is_async(self) -> bool:
-        """Whether there is an event loop."""
-        return self.name != "sync"
-
-    @property
-    def context_vars(self) -> dict[str, Any]:
-        """What an asyn function is given in this mode."""
-        return {"async": self.is_async}
-
-    def run(
-        self, asyn_func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
-    ) -> Any:
-        """Run an asyn function to its end; in sync mode without any event loop."""
-        if not self.is_async:
-            return srun(asyn_func, *args, **kwargs)
-        coro = _no_task_left(asyn_func(*args, context_vars=self.context_vars, **kwargs))
-        loop_factory = uvloop.new_event_loop if self.name == "uvloop" else None
-        with asyncio.Runner(debug=True, loop_factory=loop_factory) as runner:
-            return runner.run(coro)
-
-
-async def _no_task_left(coro: Coroutine[Any, Any, Any]) -> Any:
-    """Await a coroutine and see that it left no task behind."""
-    result = await coro
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not left, f"tasks left open: {left}"
-    return result
-
-
-_NO_UVLOOP = pytest.mark.skipif(uvloop is None, reason="uvloop is not installed")
-
-
-@pytest.fixture(params=["sync", "async", pytest.param("uvloop", marks=_NO_UVLOOP)])
-def mode(request: pytest.FixtureRequest) -> Mode:
-    """Run the test in sync mode without a loop, in asyncio's debug mode, and on uvloop."""
-    return Mode(request.param)
-
-
-@pytest.fixture(params=["async", pytest.param("uvloop", marks=_NO_UVLOOP)])
-def async_mode(request: pytest.FixtureRequest) -> Mode:
-    """Run the test in asyncio's debug mode, and on uvloop."""
-    return Mode(request.param)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ MODULES = [f"mt.aio.{piece}" for piece in PIECES] + sorted(
     f"mt.aio.{path.parent.name}.lowlevel"
     for path in ROOT.glob("packages/*/src/mt/aio/*/lowlevel.py")
 )
+MODULES.append("mt.aio.core.pytest_plugin")
 
 
 def _shown(pages: str = "*.md") -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from mt.aio.core import srun
 from mt.aio.manager import AprocManager, CleanupTimeoutError, CutOff
-from mt.aio.manager import _manager as implementation
+from mt.aio.manager import _end as implementation
 
 
 async def _wait_for_ever():
@@ -197,7 +197,7 @@ def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode):
 
 def test_an_aproc_that_does_not_obey(async_mode, monkeypatch):
     """It is reported as still running, and stays with the manager."""
-    monkeypatch.setattr(implementation, "_GRACE", 0.01)
+    monkeypatch.setattr(implementation, "GRACE", 0.01)
 
     async def body(context_vars):
         gate = asyncio.Event()

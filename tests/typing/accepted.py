@@ -7,7 +7,8 @@ import logging
 import multiprocessing
 import os
 import queue
-from collections.abc import Coroutine, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Hashable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -37,6 +38,7 @@ from mt.aio import (
     write_text,
     yield_control,
 )
+from mt.aio.core import amap, asyn, enter, gather, iterate, lock, semaphore, timeout
 from mt.aio.core.lowlevel import ContextVars, check_cancelled, is_async, offload, submit
 
 
@@ -134,3 +136,76 @@ async def authors(context_vars: ContextVars, key: Hashable) -> None:
     assert_type(check_cancelled(), None)
     coro: Coroutine[Any, Any, int] = double(3, context_vars=context_vars)
     assert_type(await coro, int)
+
+
+@asyn
+async def triple(x: int, *, by: float = 3.0, context_vars: ContextVars = {}) -> float:
+    """An asyn function with both ways."""
+    await sleep(0.1, context_vars=context_vars)
+    return by * x
+
+
+@asyn
+async def numbers(limit: int, context_vars: ContextVars = {}) -> AsyncIterator[int]:
+    """An asynchronous generator function."""
+    for number in range(limit):
+        await sleep(0.1, context_vars=context_vars)
+        yield number
+
+
+@asyn
+@asynccontextmanager
+async def opened(path: str, context_vars: ContextVars = {}) -> AsyncGenerator[bytes, None]:
+    """A function that gives a context manager."""
+    yield await read_binary(path, context_vars=context_vars)
+
+
+class Scale:
+    """A class with an asyn method."""
+
+    @asyn
+    async def apply(self, x: int, context_vars: ContextVars = {}) -> str:
+        """Do so."""
+        return str(await triple(x, context_vars=context_vars))
+
+
+async def three_ways(path: Path, context_vars: ContextVars) -> None:
+    """What `asyn` makes."""
+    assert_type(triple.sync(3, by=2), float)
+    assert_type(await triple.aio(3), float)
+    assert_type(await triple(3, context_vars=context_vars), float)
+    assert_type(srun(triple, 3), float)
+    assert_type(numbers.sync(3), Iterator[int])
+    assert_type(numbers.aio(3), AsyncIterator[int])
+    assert_type(numbers(3, context_vars=context_vars), AsyncIterator[int])
+    assert_type(opened.sync("a"), AbstractContextManager[bytes])
+    async with opened.aio("a") as content:
+        assert_type(content, bytes)
+    assert_type(Scale().apply.sync(3), str)
+    assert_type(await Scale().apply.aio(3), str)
+    assert_type(await Scale().apply(3, context_vars=context_vars), str)
+    assert_type(read_text.sync(path, encoding="latin-1"), str)
+    assert_type(await read_binary.aio(path, 3), bytes)
+    assert_type(write_text.sync(path, "x", make_dirs=True), asyncio.Future[int] | int)
+    with mkdtemp.sync() as folder:
+        assert_type(folder, str)
+
+
+async def blocks(context_vars: ContextVars) -> None:
+    """The building blocks."""
+    calls = [double(x, context_vars=context_vars) for x in range(3)]
+    assert_type(await gather(*calls, context_vars=context_vars), list[int])
+    async for number in amap(double, range(3), context_vars=context_vars, progress=True):
+        assert_type(number, int)
+    async for each in amap(triple, range(3), context_vars=context_vars, max_concurrency=2):
+        assert_type(each, float)
+    async with timeout(3, context_vars=context_vars), lock(context_vars=context_vars):
+        pass
+    door = semaphore(2, context_vars=context_vars)
+    async with door:
+        pass
+    for one in iterate(numbers(3, {"async": False})):
+        assert_type(one, int)
+    with enter(opened("a", {"async": False})) as content:
+        assert_type(content, bytes)
+    AprocManager(progress="saving")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mt.aio
 from mt.aio import BgProcess, CreateFileH5, read_binary, srun, write_binary, write_text
+from mt.aio.core import asyn, gather, timeout
 from mt.aio.core.lowlevel import offload
 
 
@@ -26,4 +27,10 @@ async def calls(path: Path) -> None:
     await BgProcess().send("x", "soon")  # error: arg-type
     CreateFileH5()  # error: call-arg
     await offload(len, 3, context_vars={"async": True})  # error: arg-type
+    read_binary.sync(3)  # error: arg-type
+    await read_binary.aio(path, "3")  # error: arg-type
+    read_binary.sync(path).encode()  # error: attr-defined
+    asyn(plain)  # error: arg-type
+    await gather(3, context_vars={"async": True})  # error: arg-type
+    timeout(3)  # error: call-arg
     mt.aio.read_binry(path)  # error: attr-defined

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from mt.aio.core._asyn import asyn
+from mt.aio.core._gather import amap, gather
+from mt.aio.core._inline import enter, iterate
 from mt.aio.core._ipython import ipython_state
+from mt.aio.core._limit import lock, semaphore, timeout
 from mt.aio.core._run import arun, arun2, srun
 from mt.aio.core._sleep import sleep, yield_control
 from mt.aio.core.lowlevel import publish
 
-__all__ = ["arun", "arun2", "ipython", "sleep", "srun", "yield_control"]
+__all__ = [
+    "amap",
+    "arun",
+    "arun2",
+    "asyn",
+    "enter",
+    "gather",
+    "ipython",
+    "iterate",
+    "lock",
+    "semaphore",
+    "sleep",
+    "srun",
+    "timeout",
+    "yield_control",
+]
 
 ipython: str
 

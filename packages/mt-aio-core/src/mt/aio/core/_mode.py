@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import wraps
 from typing import Any, TypeAlias
 
 ContextVars: TypeAlias = Mapping[str, Any]
@@ -50,3 +52,17 @@ def is_async(context_vars: ContextVars) -> bool:
     if mode is True or mode is False:
         return mode
     raise TypeError(f"context_vars['async'] must be True or False, not {mode!r}")
+
+
+if os.environ.get("MT_AIO_DEBUG") == "1":  # asked once: without it, it costs nothing
+    _is_async = is_async
+
+    @wraps(_is_async)
+    def is_async(context_vars: ContextVars) -> bool:
+        """Have the event loop watched, from the first time on that somebody runs on it."""
+        asynchronous = _is_async(context_vars)
+        if asynchronous:
+            from mt.aio.core._watch import watch_running_loop
+
+            watch_running_loop()
+        return asynchronous

@@ -60,7 +60,7 @@ def srun(
                 "extra_context_vars ask for asynchronous mode, but srun() runs without an event "
                 "loop: leave 'async' out, or await the function itself"
             )
-    return _drive(asyn_func(*args, context_vars=context_vars, **kwargs), asyn_func)
+    return drive(asyn_func(*args, context_vars=context_vars, **kwargs), asyn_func)
 
 
 def arun(
@@ -96,7 +96,7 @@ def arun(
     """
     if is_async(context_vars):
         return asyn_func(*args, context_vars=context_vars, **kwargs)
-    return _drive(asyn_func(*args, context_vars=context_vars, **kwargs), asyn_func)
+    return drive(asyn_func(*args, context_vars=context_vars, **kwargs), asyn_func)
 
 
 async def arun2(
@@ -156,7 +156,7 @@ def _step(awaitable: Awaitable[T], result: list[T]) -> Generator[Any, Any, None]
     result.append((yield from awaitable))  # type: ignore[misc]  # as `coroutine` allows
 
 
-def _drive(coro: Coroutine[Any, Any, T], asyn_func: Callable[..., Any]) -> T:
+def drive(coro: Coroutine[Any, Any, T], asyn_func: Callable[..., Any]) -> T:
     """Run a coroutine to its end in one step."""
     if type(coro) is not CoroutineType:  # else `yield from` would take a list for one
         coro = _checked(coro, asyn_func)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from mt.aio.core._asyn import asyn
 from mt.aio.core._mode import ContextVars, is_async
 
 
+@asyn
 async def sleep(secs: float, context_vars: ContextVars = {}) -> None:
     """Sleep for a number of seconds.
 
@@ -32,6 +34,7 @@ async def sleep(secs: float, context_vars: ContextVars = {}) -> None:
         time.sleep(secs)  # noqa: ASYNC251 - synchronous mode has no loop to block
 
 
+@asyn
 async def yield_control(*, context_vars: ContextVars = {}) -> None:
     """Let the event loop run whatever else is ready, for one turn.
 

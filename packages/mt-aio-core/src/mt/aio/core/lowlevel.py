@@ -7,15 +7,25 @@ from typing import Any
 
 from mt.aio.core._mode import ContextVars, MissingModeError, is_async
 from mt.aio.core._offload import check_cancelled, offload, submit
+from mt.aio.core._progress import Bar, Progress, Updatable, check_progress, open_bar
+from mt.aio.core._protocol import AsynContext, AsynFunction, AsynIterator
 from mt.aio.core._suspend import SuspendError
 
 __all__ = [
+    "AsynContext",
+    "AsynFunction",
+    "AsynIterator",
+    "Bar",
     "ContextVars",
     "MissingModeError",
+    "Progress",
     "SuspendError",
+    "Updatable",
     "check_cancelled",
+    "check_progress",
     "is_async",
     "offload",
+    "open_bar",
     "publish",
     "submit",
 ]
@@ -33,7 +43,9 @@ def publish(namespace: dict[str, Any]) -> None:
     for name in namespace["__all__"]:
         member = namespace.get(name)
         if isinstance(member, (FunctionType, type)):
-            member.__module__ = namespace["__name__"]
+            for each in (member, getattr(member, "sync", None), getattr(member, "aio", None)):
+                if each is member or hasattr(each, "func"):  # what `asyn` added to a function
+                    each.__module__ = namespace["__name__"]
 
 
 publish(globals())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import offload
 from mt.aio.fs._path import absolute, check_path
 from mt.aio.fs._read import read_file
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mt.aio.fs._durability import Durability
 
 
+@asyn
 async def json_load(
     filepath: str | os.PathLike[str], context_vars: ContextVars = {}, **kwargs: Any
 ) -> Any:
@@ -44,6 +46,7 @@ async def json_load(
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)
 
 
+@asyn
 async def json_save(  # noqa: PLR0917 - the reference fixes them
     filepath: str | os.PathLike[str],
     obj: Any,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import offload
 from mt.aio.fs._path import absolute, check_path
 from mt.aio.fs._write import write_content
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mt.aio.fs._durability import Durability
 
 
+@asyn
 async def npz_load(
     filepath: str | os.PathLike[str], context_vars: ContextVars = {}, **kwargs: Any
 ) -> dict[str, Any]:
@@ -46,6 +48,7 @@ async def npz_load(
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)
 
 
+@asyn
 async def npz_save(  # noqa: PLR0917 - positional as in json_save
     filepath: str | os.PathLike[str],
     obj: Mapping[str, Any],

@@ -9,6 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS
 from mt.aio.fs._check import check_size, check_text_options
@@ -26,6 +27,7 @@ _PIECE = 2**16
 _ONE_READ = 2**30
 
 
+@asyn
 async def read_binary(
     filepath: str | os.PathLike[str], size: int | None = None, context_vars: ContextVars = {}
 ) -> bytes:
@@ -56,6 +58,7 @@ async def read_binary(
     return await offload(read_file, path, size, context_vars=context_vars, abandon_on_cancel=True)
 
 
+@asyn
 async def read_text(
     filepath: str | os.PathLike[str],
     size: int | None = None,

@@ -7,6 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS, replace
 from mt.aio.fs._check import check_file_mode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mt.aio.fs._durability import Durability
 
 
+@asyn
 async def safe_chmod(
     filepath: str | os.PathLike[str],
     file_mode: int = 0o664,
@@ -50,6 +52,7 @@ async def safe_chmod(
     await offload(os.chmod, path, file_mode, context_vars=_or_async(context_vars), order=key)
 
 
+@asyn
 async def safe_rename(
     filepath: str | os.PathLike[str],
     new_filepath: str | os.PathLike[str],

@@ -7,6 +7,7 @@ import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import offload
 from mt.aio.fs._ensure import offload_surely
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
 
 
+@asyn
 def mkdtemp(context_vars: ContextVars = {}) -> AbstractAsyncContextManager[str]:
     """Open an asyn context manager that creates a temporary folder and removes it in the end.
 

@@ -12,6 +12,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import is_async, offload, submit
 from mt.aio.fs._atomic import Replacement, Target, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode, check_text_options
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     Flat: TypeAlias = bytes | memoryview
 
 
+@asyn
 async def write_binary(  # noqa: PLR0917 - the reference fixes them
     filepath: str | os.PathLike[str],
     buf: Any,
@@ -101,6 +103,7 @@ async def write_binary(  # noqa: PLR0917 - the reference fixes them
     )
 
 
+@asyn
 async def write_text(  # noqa: PLR0917 - the reference fixes them
     filepath: str | os.PathLike[str],
     buf: str,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Coroutine
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable
     from contextvars import Context
-    from types import FrameType
+
+Site: TypeAlias = tuple[CodeType, int, str | None]
+"""Where an aproc was sent (code, instruction) and the name it was given.
+
+Not the frame itself, which would keep the sender's variables alive; and not the line, which
+takes longer to find out than all else that the manager does with an aproc.
+"""
 
 
 class CutOff(NamedTuple):
@@ -45,21 +52,13 @@ class CleanupTimeoutError(TimeoutError):
 
 
 class Aproc:
-    """What the manager knows of an aproc until it is done."""
+    """What is known of an aproc that takes more than the short way through the manager."""
 
-    __slots__ = ("awaitable", "context", "given_name", "line", "path", "state", "waiter")
+    __slots__ = ("awaitable", "context", "site", "state", "waiter")
 
-    def __init__(self, awaitable: Awaitable[Any], name: str | None, sent_from: FrameType) -> None:
-        if not isawaitable(awaitable):
-            raise TypeError(
-                f"an aproc is a future, a task, a coroutine or another awaitable, "
-                f"not {type(awaitable).__name__}"
-            )
+    def __init__(self, awaitable: Awaitable[Any], site: Site) -> None:
         self.awaitable = awaitable
-        self.given_name = name
-        # Not the frame itself, which would keep the sender's variables alive.
-        self.path = sent_from.f_code.co_filename
-        self.line = sent_from.f_lineno
+        self.site = site
         self.context: Context | None = None
         self.waiter: asyncio.Future[None] | None = None
         self.state = ""  # as in CutOff; empty unless it was cut off
@@ -67,8 +66,8 @@ class Aproc:
     @property
     def name(self) -> str:
         """Whatever says most to a reader: a given name, else the name of the code that runs."""
-        if self.given_name is not None:
-            return self.given_name
+        if self.site[2] is not None:
+            return self.site[2]
         code: Any = self.awaitable
         if (get_name := getattr(code, "get_name", None)) is not None:
             name = str(get_name())
@@ -77,9 +76,57 @@ class Aproc:
             code = code.get_coro()
         return str(getattr(code, "__qualname__", None) or type(code).__qualname__)
 
+    @property
+    def place(self) -> str:
+        """`file:line` of the call that sent it."""
+        code, instruction, _ = self.site
+        line = code.co_firstlineno
+        for begin, end, number in code.co_lines():
+            if begin <= instruction < end and number is not None:
+                line = number
+        return f"{code.co_filename}:{line}"
+
     def __str__(self) -> str:
-        return f"{self.name} (sent at {self.path}:{self.line})"
+        return f"{self.name} (sent at {self.place})"
 
     def cut_off(self) -> CutOff:
         """Report its being cut off."""
-        return CutOff(self.name, f"{self.path}:{self.line}", self.state)
+        return CutOff(self.name, self.place, self.state)
+
+
+class Accepted(tuple[()], Coroutine[Any, Any, None]):
+    """A coroutine that has nothing to wait for: what most calls of `send` return.
+
+    One object serves all of them, as making and running a coroutine for each is what they would
+    spend most of their time on. Awaiting an empty tuple's iterator is the shortest way there is.
+    """
+
+    __slots__ = ()
+
+    __await__ = tuple.__iter__  # type: ignore[assignment]  # an iterator at its end is what counts
+
+    def send(self, value: Any, /) -> Any:  # noqa: ARG002  # a coroutine's interface
+        """End at once, as a task sees it."""
+        raise StopIteration
+
+    def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any:
+        """Raise what came in, such as a cancellation before the first step."""
+        error = typ if isinstance(typ, BaseException) else typ(*([] if val is None else [val]))
+        raise error.with_traceback(tb) if tb is not None else error
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+
+ACCEPTED: Final = Accepted()
+
+
+def check_awaitable(aproc: object) -> None:
+    """Refuse what cannot be awaited."""
+    from inspect import isawaitable
+
+    if not isawaitable(aproc):
+        raise TypeError(
+            f"an aproc is a future, a task, a coroutine or another awaitable, "
+            f"not {type(aproc).__name__}"
+        )

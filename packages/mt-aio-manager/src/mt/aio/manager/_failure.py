@@ -10,23 +10,20 @@ _KEPT = 100  # arbitrary: enough to see what goes wrong, few enough to hold with
 class Failures:
     """Errors and cancellations of aprocs that nobody has been told of yet."""
 
-    __slots__ = ("_cancelled", "_dropped", "_errors", "_unnamed")
+    __slots__ = ("_cancelled", "_dropped", "_unnamed", "errors")
 
     def __init__(self) -> None:
-        self._errors: list[BaseException] = []
+        self.errors: list[BaseException] = []  # the same list for ever: `send` looks at it
         self._dropped = 0
         self._cancelled: list[str] = []
         self._unnamed = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._errors)
-
     def add(self, error: BaseException, note: str) -> None:
         """Keep an error with a note of where it came from, or count it if there are too many."""
-        if len(self._errors) < _KEPT:
+        if len(self.errors) < _KEPT:
             with suppress(Exception):  # an exception class may refuse new attributes
                 error.add_note(note)
-            self._errors.append(error)
+            self.errors.append(error)
         else:
             self._dropped += 1
 
@@ -43,8 +40,9 @@ class Failures:
         One alone comes as itself, several come as a group. Cancellations, if asked for, come as
         one `CancelledError` however many they are, so that it can be caught as such.
         """
-        errors, dropped = self._errors, self._dropped
-        self._errors, self._dropped = [], 0
+        errors, dropped = self.errors.copy(), self._dropped
+        self.errors.clear()
+        self._dropped = 0
         if cancelled and self._cancelled:
             errors.append(self._take_cancelled())
         if not errors:

@@ -17,13 +17,13 @@ _POLICIES = ("raise", "silent", "warn")
 class Ledger:
     """Counts aprocs that are done, and reports their errors."""
 
-    __slots__ = ("_failures", "_logger", "_on_done", "_policy", "done", "failed")
+    __slots__ = ("_failures", "_listeners", "_logger", "_policy", "done", "errors", "failed")
 
     def __init__(
         self,
         policy: str,
         logger: Any,
-        on_done: Callable[[str, BaseException | None], object] | None,
+        listeners: list[Callable[[str, BaseException | None], object]],
     ) -> None:
         if policy not in _POLICIES:
             raise ValueError(
@@ -33,8 +33,9 @@ class Ledger:
             raise ValueError("handle_exception='warn' needs a logger")
         self._policy = policy
         self._logger = logger
-        self._on_done = on_done
+        self._listeners = listeners
         self._failures = Failures()
+        self.errors = self._failures.errors  # not empty: `report(cancelled=False)` would raise
         self.done = self.failed = 0
 
     def settle(self, aproc: Aproc, error: BaseException | None, *, raised: bool = False) -> None:
@@ -69,10 +70,6 @@ class Ledger:
         elif self._policy == "warn":
             self._warn("An aproc has been cancelled: %s", aproc)
 
-    def has_errors(self) -> bool:
-        """Tell whether `report(cancelled=False)` would raise."""
-        return bool(self._failures)
-
     def take(self) -> BaseException | None:
         """Hand over all that has not been reported, as one error."""
         return self._failures.take(cancelled=True)
@@ -90,8 +87,8 @@ class Ledger:
         self._call(self._logger.warning, text, *args)
 
     def _tell(self, aproc: Aproc, error: BaseException | None) -> None:
-        if self._on_done is not None:
-            self._call(self._on_done, aproc.name, error)
+        for listener in self._listeners:
+            self._call(listener, aproc.name, error)
 
     def _call(self, func: Callable[..., object], *args: object) -> None:
         """Call the user's code, which must not stop the bookkeeping."""

@@ -1,35 +1,23 @@
-"""The manager of aprocs.
-
-All bookkeeping hangs on one done-callback per aproc, so that the work per aproc is the same
-whatever the number pending. Three rules hold everywhere:
-
-- an aproc is taken over before anything can be raised or awaited, and is in `_held` or `_running`
-  from then on until it is done;
-- somebody is in `_held` only while the manager is full, since whatever frees a slot fills it;
-- an error is in `_ledger` until it has been raised, and not afterwards.
-"""
+"""The manager of aprocs, as its users see it."""
 
 from __future__ import annotations
 
 import sys
-from collections import deque
-from contextvars import copy_context
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
-from mt.aio.core.lowlevel import ContextVars, is_async
-from mt.aio.manager._aproc import Aproc, CleanupTimeoutError
+from mt.aio.core.lowlevel import ContextVars, Progress, is_async
+from mt.aio.manager._aproc import Aproc, CleanupTimeoutError, check_awaitable
+from mt.aio.manager._end import Closing
 from mt.aio.manager._ledger import Ledger
+from mt.aio.manager._progress import DoneBar
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable, Coroutine
     from types import TracebackType
 
-_GRACE = 5.0  # seconds for a cancelled aproc to end; arbitrary, long for a `finally` block
 
-
-class AprocManager:
+class AprocManager(Closing):
     """Manages the completion of aprocs.
 
     With this manager, the user can just send an aproc to it and forget. To ensure that all aprocs
@@ -49,8 +37,12 @@ class AprocManager:
         on_done: called with the name of each aproc when it is done, and with its error or None
             (a `CancelledError` if it was cancelled). What it raises is reported as an aproc's
             error is under 'raise', whatever the policy.
+        progress: True, or a title, shows a `tqdm` bar of the aprocs done, among all sent so far,
+            from the first one's end to that of `cleanup`; a bar of your own (anything with a
+            method `update`) is told of each one done.
 
     Raises:
+        ModuleNotFoundError: the bar that was asked for needs tqdm, which is not installed.
         ValueError: `handle_exception` is none of the three, or it is 'warn' and there is no
             logger, or `max_concurrency` is below 1.
         TypeError: `max_concurrency` is no integer.
@@ -90,18 +82,16 @@ class AprocManager:
         logger: Any = None,  # "or equivalent": whatever has a method `warning`
         *,
         on_done: Callable[[str, BaseException | None], object] | None = None,
+        progress: Progress = False,
     ) -> None:
         self.max_concurrency: int = _positive(max_concurrency)
         self.handle_exception = handle_exception
         self.logger = logger
-        self._ledger = Ledger(handle_exception, logger, on_done)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._held: deque[Aproc] = deque()
-        self._running: dict[asyncio.Future[Any], Aproc] = {}
         self._inline = 0  # running in synchronous mode
-        self._starting = 0  # being started by an eager task factory: running, but no task yet
-        self._crowd: deque[asyncio.Future[None]] = deque()  # senders of futures, when too many run
-        self._cleaners: set[asyncio.Future[None]] = set()  # wait until nothing is left
+        self._bar = DoneBar(progress, self) if progress is not False else None
+        listeners = [listener for listener in (on_done, self._bar) if listener is not None]
+        ledger = Ledger(handle_exception, logger, listeners)
+        super().__init__(ledger, listened=bool(listeners))
 
     # ----- what is going on
 
@@ -138,11 +128,14 @@ class AprocManager:
 
         Args:
             aproc: a future or task, which runs already; or a coroutine or another awaitable,
-                which the manager starts as soon as there is a slot. If its result is a future
-                in turn, as that of a delayed write is, the aproc lasts until that one is done.
+                which the manager starts as soon as there is a slot, in a task named after its
+                `async def`. If its result is a future in turn, as that of a delayed write is,
+                the aproc lasts until that one is done.
 
         Returns:
-            A coroutine to be awaited.
+            A coroutine to be awaited. `send` is no coroutine function by itself, and
+            `inspect.iscoroutinefunction` says so: it takes the aproc over when it is called,
+            and where there is nothing to wait for, all calls return one object that is done.
 
         Raises:
             TypeError: `aproc` is not awaitable.
@@ -153,7 +146,8 @@ class AprocManager:
         """
         # A plain function, so that cancelling the task of a send() that has not taken its first
         # step yet does not lose the aproc.
-        return self._hand_over(Aproc(aproc, None, sys._getframe(1)))  # noqa: SLF001  # who sent it
+        frame = sys._getframe(1)  # noqa: SLF001  # who sent it
+        return self._take(aproc, frame.f_code, frame.f_lasti, None)
 
     def spawn(
         self,
@@ -204,149 +198,10 @@ class AprocManager:
         frame = sys._getframe(1)  # noqa: SLF001  # who spawned it
         asynchronous = is_async(context_vars)
         coro = asyn_func(*args, context_vars=context_vars, **kwargs)
-        aproc = Aproc(coro, name, frame)
-        return self._hand_over(aproc) if asynchronous else self._run_now(aproc)
-
-    def _hand_over(self, aproc: Aproc) -> Coroutine[Any, Any, None]:
-        """Take the aproc over now if the right loop runs, else when the coroutine does.
-
-        The latter serves `loop.run_until_complete(manager.send(...))` and the like.
-        """
-        loop = _running_loop()
-        now = loop is self._loop is not None
-        if not now and self._usable(loop):
-            self._bind(loop)
-            now = True
-        if now:
-            self._accept(aproc)
-        return self._admitted(aproc, accepted=now)
-
-    async def _admitted(self, aproc: Aproc, *, accepted: bool) -> None:
-        """Wait until the aproc has its slot, then report errors."""
-        if not accepted:
-            self._bind(_running_loop())
-            self._accept(aproc)
-        if aproc.waiter is not None:
-            await aproc.waiter
-        if self._ledger.has_errors() and not self._inside():
-            self._ledger.report(cancelled=False)
-
-    def _accept(self, aproc: Aproc) -> None:
-        import asyncio
-
-        assert self._loop is not None  # noqa: S101  # for the type checker: it has been bound
-        awaitable = aproc.awaitable
-        if not asyncio.iscoroutine(awaitable) and asyncio.isfuture(awaitable):
-            self._watch(awaitable, aproc)
-            if len(self._running) > self.max_concurrency and not self._inside():
-                aproc.waiter = self._loop.create_future()
-                self._crowd.append(aproc.waiter)
-        elif self._has_slot():
-            self._start(aproc)
-        else:
-            aproc.context = copy_context()
-            self._held.append(aproc)
-            if not self._inside():
-                aproc.waiter = self._loop.create_future()
-
-    def _start(self, aproc: Aproc) -> None:
-        import asyncio
-
-        coro: Any = aproc.awaitable
-        if not asyncio.iscoroutine(coro):
-            coro = _await(coro)
-        assert self._loop is not None  # noqa: S101  # likewise
-        self._starting += 1
-        try:
-            task = self._loop.create_task(coro, name=aproc.given_name, context=aproc.context)
-        finally:
-            self._starting -= 1
-        aproc.context = None
-        self._watch(task, aproc)
-
-    def _watch(self, future: asyncio.Future[Any], aproc: Aproc) -> None:
-        if future.get_loop() is not self._loop:
-            raise RuntimeError(f"the aproc {aproc} belongs to another event loop")
-        if future not in self._running:  # sent twice is watched once
-            self._running[future] = aproc
-            future.add_done_callback(self._finished)
-
-    def _bind(self, loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
-        """Make sure that the running event loop is this manager's."""
-        if loop is None:
-            raise RuntimeError(
-                "an AprocManager needs a running event loop for what send() was given; in "
-                "synchronous mode use spawn(asyn_func, ..., context_vars=context_vars) instead"
-            )
-        if loop is self._loop:
-            return loop
-        if not self._usable(loop):
-            raise RuntimeError(
-                "this AprocManager belongs to another event loop, which is still open: "
-                "use one manager per loop"
-            )
-        if self._busy():
-            lost = [str(aproc) for aproc in (*self._running.values(), *self._held)]
-            raise RuntimeError(
-                "the event loop of this AprocManager was closed before all aprocs were done; "
-                f"lost are {len(lost)}, beginning with {', '.join(lost[:3])}"
-            )
-        self._loop = loop
-        return loop
-
-    def _usable(self, loop: asyncio.AbstractEventLoop | None) -> bool:
-        if loop is None:
-            return False
-        return self._loop is None or self._loop is loop or self._loop.is_closed()
-
-    def _inside(self) -> bool:
-        """Tell whether one of the manager's own aprocs is asking."""
-        if self._starting or not self._running:
-            return self._starting > 0
-        from asyncio import current_task
-
-        return current_task() in self._running
-
-    def _has_slot(self) -> bool:
-        return len(self._running) + self._starting < self.max_concurrency
-
-    def _busy(self) -> bool:
-        return bool(self._running or self._held)
-
-    # ----- when one is done
-
-    def _finished(self, future: asyncio.Future[Any]) -> None:
-        aproc = self._running.pop(future)
-        try:
-            if future.cancelled():
-                self._ledger.settle_cancelled(aproc)
-            elif (error := future.exception()) is None and self._goes_on(future.result()):
-                self._watch(future.result(), aproc)
-            else:
-                aproc.state = ""  # it ended by itself, even if it was being cut off
-                self._ledger.settle(aproc, error)
-        finally:
-            self._fill_slots()
-
-    def _goes_on(self, result: object) -> bool:
-        """Tell whether an aproc has only begun what it is about, as a delayed write does."""
-        import asyncio
-
-        if not asyncio.isfuture(result) or result in self._running:
-            return False
-        return result.get_loop() is self._loop
-
-    def _fill_slots(self) -> None:
-        """Start whoever has been held back, wake whoever waits for the crowd or for the end."""
-        while self._held and self._has_slot():
-            aproc = self._held.popleft()
-            self._start(aproc)
-            _wake(aproc.waiter)
-        while self._crowd and len(self._running) <= self.max_concurrency:
-            _wake(self._crowd.popleft())
-        if self._cleaners and not self._busy():
-            for cleaner in self._cleaners:
-                _wake(cleaner)
+        if asynchronous:
+            return self._take(coro, frame.f_code, frame.f_lasti, name)
+        check_awaitable(coro)
+        return self._run_now(Aproc(coro, (frame.f_code, frame.f_lasti, name)))
 
     async def _run_now(self, aproc: Aproc) -> None:
         """Run an aproc in synchronous mode."""
@@ -390,7 +245,11 @@ class AprocManager:
         **Cancellation.** The aprocs go on and stay with the manager. If the time is over already
         and they have been cancelled, this is handled by the policy, at the next `cleanup`.
         """
-        if not await self._drain(timeout) and (cut_off := await self._cut_off()):
+        in_time = await self._drain(timeout)
+        cut_off = [] if in_time else await self._cut_off()
+        if self._bar is not None:
+            self._bar.close()
+        if cut_off:
             cause = self._ledger.take()
             report = CleanupTimeoutError(tuple(aproc.cut_off() for aproc in cut_off))
             try:
@@ -425,66 +284,14 @@ class AprocManager:
         if isinstance(error, GeneratorExit):
             return  # a coroutine being closed must not await; the manager still has its aprocs
         await self._drain(None)
+        if self._bar is not None:
+            self._bar.close()
         late = self._ledger.take()
         if late is not None:
             from traceback import format_exception
 
             text = "".join(format_exception(late))
             error.add_note(f"Aprocs of the AprocManager failed as well:\n{text}")
-
-    async def _drain(self, seconds: float | None) -> bool:
-        """Wait until all is done, and tell whether it is."""
-        if not self._busy():
-            return True
-        from asyncio import timeout
-
-        loop = self._bind(_running_loop())
-        if self._inside():
-            raise RuntimeError("an aproc cannot clean up its own manager: it would await itself")
-        try:
-            async with timeout(seconds):
-                while self._busy():
-                    cleaner = loop.create_future()
-                    self._cleaners.add(cleaner)
-                    try:
-                        await cleaner
-                    finally:
-                        self._cleaners.discard(cleaner)
-        except TimeoutError:
-            return not self._busy()
-        return True
-
-    async def _cut_off(self) -> list[Aproc]:
-        """Cancel all aprocs, and return those that did not end by themselves nevertheless."""
-        import asyncio
-
-        cut = [*self._running.values(), *self._held]
-        futures = list(self._running)
-        self._drop_held()
-        for future in futures:
-            self._running[future].state = "still running"
-            future.cancel()
-        try:
-            if futures:
-                await asyncio.wait(futures, timeout=_GRACE)
-        except asyncio.CancelledError:
-            for aproc in cut:  # nobody gets the report now
-                if aproc.state in {"cancelled", "not started"}:
-                    self._ledger.handle_cancelled(aproc)
-                aproc.state = ""
-            raise
-        return [aproc for aproc in cut if aproc.state]
-
-    def _drop_held(self) -> None:
-        from asyncio import iscoroutine
-
-        while self._held:
-            aproc = self._held.popleft()
-            aproc.state = "not started"
-            if iscoroutine(aproc.awaitable):
-                aproc.awaitable.close()  # or else Python warns that it was never awaited
-            self._ledger.settle_cancelled(aproc)
-            _wake(aproc.waiter)
 
 
 def _positive(max_concurrency: object) -> int:
@@ -499,21 +306,3 @@ def _positive(max_concurrency: object) -> int:
     if number < 1:
         raise ValueError(f"max_concurrency must be at least 1, not {number}")
     return number
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    import asyncio  # five times faster than `from asyncio import ...`, and this is for each aproc
-
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
-
-
-async def _await(awaitable: Awaitable[Any]) -> None:
-    await awaitable

@@ -1,0 +1,188 @@
+"""A pytest plugin: each test of an asyn function in every mode.
+
+Installed with `pip install "mt-aio-core[pytest]"`, and found by pytest by itself. The fixture
+`mode` runs a test three times: without any event loop, in asyncio's debug mode, and on uvloop (if
+that is installed). In sync mode a test fails if an event loop is touched; in the others if the
+loop is blocked for longer than `mt_aio_blocked_ms` (an option of pytest's configuration file, 250
+by default, 0 for any time), or if a task is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from mt.aio.core import srun
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Mode"]
+
+T = TypeVar("T")
+
+_OPTION = "mt_aio_blocked_ms"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way of running an asyn function: what the fixtures `mode` and `async_mode` give."""
+
+    name: str
+    """`"sync"`, `"async"` or `"uvloop"`."""
+    blocked_ms: float = 0
+    """For how many milliseconds the event loop may be blocked; 0 for any time."""
+
+    @property
+    def is_async(self) -> bool:
+        """Whether there is an event loop."""
+        return self.name != "sync"
+
+    @property
+    def context_vars(self) -> dict[str, Any]:
+        """What an asyn function is given in this mode; a new mapping each time."""
+        return {"async": self.is_async}
+
+    def run(self, asyn_func: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> T:
+        """Run an asyn function to its end.
+
+        Args:
+            asyn_func: the function; it is given `context_vars`.
+            *args: its positional arguments.
+            **kwargs: its other keyword arguments.
+
+        Returns:
+            Whatever it returns.
+
+        Raises:
+            AssertionError: in sync mode, an event loop was made; in async mode, the loop was
+                blocked for too long, or a task was left behind.
+            BaseException: what the function raises, which comes first.
+        """
+        if not self.is_async:
+            with _no_loop():
+                return srun(asyn_func, *args, **kwargs)
+        import asyncio
+
+        coro = self._watched(asyn_func(*args, context_vars=self.context_vars, **kwargs))
+        with asyncio.Runner(debug=True, loop_factory=self._loop_factory()) as runner:
+            return runner.run(coro)
+
+    def _loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
+        if self.name != "uvloop":
+            return None
+        factory: Callable[[], asyncio.AbstractEventLoop] = pytest.importorskip(
+            "uvloop", reason="uvloop is not installed"
+        ).new_event_loop
+        return factory
+
+    async def _watched(self, coro: Awaitable[T]) -> T:
+        """Await a coroutine, and see that it neither blocks the loop nor leaves a task behind."""
+        import asyncio
+
+        with _not_blocked(asyncio.get_running_loop(), self.blocked_ms):
+            result = await coro
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, f"tasks left open: {left}"  # noqa: S101  # as in any test
+        return result
+
+
+@contextmanager
+def _not_blocked(loop: asyncio.AbstractEventLoop, limit_ms: float) -> Iterator[None]:
+    """Fail if the loop is blocked for longer than the limit."""
+    if limit_ms <= 0:
+        yield
+        return
+    from mt.aio.core._watch import LoopWatch
+
+    blocks: list[str] = []
+    watch = LoopWatch(
+        loop, limit_ms / 1000, lambda stack, _: blocks.append("".join(stack.format()))
+    )
+    try:
+        yield
+    finally:
+        watch.stop()
+    assert not blocks, (  # noqa: S101  # as in any test
+        f"the event loop was blocked for more than {limit_ms:g} ms ({_OPTION}), here:\n{blocks[0]}"
+    )
+
+
+@contextmanager
+def _no_loop() -> Iterator[None]:
+    """Fail if an event loop is made, which nothing needs in sync mode."""
+    import asyncio
+
+    made: list[str] = []
+    patch = pytest.MonkeyPatch()
+    for owner, name in _ways_to_a_loop(asyncio):
+        patch.setattr(owner, name, _noting(getattr(owner, name), name, made))
+    try:
+        yield
+    finally:
+        patch.undo()
+    assert not made, f"an event loop was made in sync mode, through {made[0]}"  # noqa: S101  # as in any test
+
+
+def _ways_to_a_loop(asyncio: Any) -> list[tuple[Any, str]]:
+    import sys
+
+    ways = [(asyncio.BaseEventLoop, "__init__"), (asyncio.Runner, "__init__")]
+    if (uvloop := sys.modules.get("uvloop")) is not None:
+        ways.append((uvloop, "new_event_loop"))
+    return ways
+
+
+def _noting(func: Callable[..., Any], name: str, made: list[str]) -> Callable[..., Any]:
+    """Make a function that notes its being called in this thread."""
+    from functools import wraps
+    from threading import get_ident
+
+    here = get_ident()
+
+    @wraps(func)
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        if get_ident() == here:
+            made.append(f"{type(args[0]).__name__}()" if args else f"uvloop.{name}()")
+        return func(*args, **kwargs)
+
+    return noting
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of the configuration file."""
+    parser.addini(
+        _OPTION,
+        "async tests through the fixture `mode` fail if the event loop is blocked for longer than "
+        "this many milliseconds; 0 for any time",
+        default="250",
+    )
+
+
+def _mode(request: pytest.FixtureRequest) -> Mode:
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop", reason="uvloop is not installed")
+    marker = request.node.get_closest_marker(_OPTION)
+    limit = marker.args[0] if marker else request.config.getini(_OPTION)
+    return Mode(request.param, float(limit))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", f"{_OPTION}(ms): another limit for one test, 0 for none")
+
+
+@pytest.fixture(params=["sync", "async", "uvloop"])
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """Run the test in sync mode without a loop, in asyncio's debug mode, and on uvloop."""
+    return _mode(request)
+
+
+@pytest.fixture(params=["async", "uvloop"])
+def async_mode(request: pytest.FixtureRequest) -> Mode:
+    """Run the test in asyncio's debug mode, and on uvloop."""
+    return _mode(request)

@@ -1,0 +1,159 @@
+"""The pytest plugin, used by other projects: run with pytester, in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+pytestmark = pytest.mark.slow
+MODES = ["sync", "async", "uvloop"] if importlib.util.find_spec("uvloop") else ["sync", "async"]
+
+
+@pytest.fixture
+def outcomes(pytester):
+    """Run a test file with the plugin alone, and give its output and its outcomes."""
+
+    def run(source, ini=""):
+        pytester.makeini(f"[pytest]\n{ini}")
+        pytester.makepyfile(source)
+        command = ["-p", "mt.aio.core.pytest_plugin", "-p", "no:cacheprovider", "-q", "-rA"]
+        result = pytester.runpytest_subprocess(*command)
+        return result.stdout.str(), result.parseoutcomes()
+
+    return run
+
+
+def test_a_test_runs_in_every_mode(outcomes):
+    """The fixture gives the mode and runs the function in it."""
+    output, counts = outcomes(
+        """
+        from mt.aio.core import sleep
+
+        async def double(x, *, plus, context_vars):
+            await sleep(0, context_vars=context_vars)
+            return 2 * x + plus, context_vars["async"]
+
+        def test_double(mode):
+            assert mode.run(double, 3, plus=1) == (7, mode.is_async)
+            assert mode.context_vars == {"async": mode.is_async}
+        """
+    )
+    assert counts["passed"] == len(MODES)
+    assert all(f"test_double[{name}]" in output for name in MODES)
+
+
+def test_async_mode_has_no_sync_run(outcomes):
+    """The fixture async_mode is for what exists in asynchronous mode only."""
+    _, counts = outcomes(
+        """
+        import asyncio
+
+        async def nap(context_vars):
+            assert asyncio.get_running_loop().get_debug()
+            await asyncio.sleep(0)
+
+        def test_nap(async_mode):
+            async_mode.run(nap)
+        """
+    )
+    assert counts == {"passed": len(MODES) - 1}
+
+
+def test_a_sync_run_that_makes_a_loop_fails(outcomes):
+    """A loop that is hidden in a function is found, also if the function gets away with it."""
+    output, counts = outcomes(
+        """
+        import asyncio
+
+        async def hides(context_vars):
+            if not context_vars["async"]:
+                asyncio.run(asyncio.sleep(0))
+
+        def test_hides(mode):
+            mode.run(hides)
+        """
+    )
+    assert counts == {"passed": len(MODES) - 1, "failed": 1}
+    assert "an event loop was made in sync mode, through Runner()" in output
+
+
+def test_a_sync_run_that_suspends_fails(outcomes):
+    """It is srun's error that names the await."""
+    output, counts = outcomes(
+        """
+        import asyncio
+
+        async def suspends(context_vars):
+            await asyncio.sleep(0)
+
+        def test_suspends(mode):
+            mode.run(suspends)
+        """
+    )
+    assert counts == {"passed": len(MODES) - 1, "failed": 1}
+    assert "suspends suspended in synchronous mode" in output
+
+
+BLOCKS = """
+    import time
+    import pytest
+
+    async def blocks(context_vars):
+        time.sleep(0.4)
+
+    {marker}
+    def test_blocks(mode):
+        mode.run(blocks)
+"""
+
+
+def test_a_run_that_blocks_the_loop_fails(outcomes):
+    """The message has the stack; sync mode may block, having nobody to wait for it."""
+    output, counts = outcomes(BLOCKS.format(marker=""), "mt_aio_blocked_ms = 100")
+    assert counts == {"passed": 1, "failed": len(MODES) - 1}
+    assert "the event loop was blocked for more than 100 ms" in output
+    assert "time.sleep(0.4)" in output
+
+
+@pytest.mark.parametrize("ms", [0, 60_000])
+def test_another_limit_for_one_test(outcomes, ms):
+    """The marker goes before the configuration."""
+    marker = f"@pytest.mark.mt_aio_blocked_ms({ms})"
+    _, counts = outcomes(BLOCKS.format(marker=marker), "mt_aio_blocked_ms = 100")
+    assert counts == {"passed": len(MODES)}
+
+
+def test_a_task_left_behind_fails(outcomes):
+    """It would be destroyed with the loop, its work undone."""
+    output, counts = outcomes(
+        """
+        import asyncio
+
+        async def leaves(context_vars):
+            if context_vars["async"]:
+                asyncio.create_task(asyncio.sleep(60), name="left")
+
+        def test_leaves(mode):
+            mode.run(leaves)
+        """
+    )
+    assert counts == {"passed": 1, "failed": len(MODES) - 1}
+    assert "tasks left open" in output
+
+
+def test_a_fixture_of_the_project_s_own_goes_first(outcomes):
+    """Whoever has a fixture called `mode` keeps it."""
+    _, counts = outcomes(
+        """
+        import pytest
+
+        @pytest.fixture
+        def mode():
+            return "mine"
+
+        def test_mine(mode):
+            assert mode == "mine"
+        """
+    )
+    assert counts == {"passed": 1}
