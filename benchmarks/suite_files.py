@@ -1,0 +1,287 @@
+"""Reading and writing files: many small ones, one large one, JSON, and a real disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import _files_ways as ways
+from _harness import (
+    Case,
+    Figures,
+    Measure,
+    Options,
+    Target,
+    gapped,
+    peak_descriptors,
+    timed,
+    timed_async,
+)
+from _mtbase import Mtbase
+
+from mt.aio import fs
+from mt.aio.core import srun
+
+ASYNC = ways.ASYNC
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - the tmpfs itself is wanted
+DISK = "/var/tmp" if os.path.isdir("/var/tmp") else None  # noqa: S108 - likewise; /tmp may be a tmpfs
+STYLES = (
+    ("one by one", ways.one_by_one, 1),
+    ("64 at a time", ways.by_64, 64),
+    ("gathered", ways.gathered, 10**9),
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the cases share."""
+
+    runner: asyncio.Runner
+    mtbase: Mtbase
+    memory: str  # a folder on tmpfs
+    disk: str  # a folder on a disk
+    quick: bool
+
+    def names(self, kind: str, count: int) -> list[str]:
+        """Make up the paths of small files."""
+        return [os.path.join(self.memory, f"{kind}-{number}") for number in range(count)]
+
+    def in_loop(self, body: Callable[[], Awaitable[Any]], count: int = 1) -> Measure:
+        """Measure a coroutine function on the event loop."""
+        return lambda: self.runner.run(timed_async(body, count))
+
+    def gapped(self, body: Callable[[], Awaitable[Any]]) -> Measure:
+        """Measure a coroutine function, and how long it kept the event loop away."""
+        return lambda: self.runner.run(gapped(body))
+
+
+def cases(options: Options) -> Iterator[Case]:
+    """Give the cases of this suite."""
+    with ExitStack() as stack:
+        bench = Bench(
+            stack.enter_context(asyncio.Runner()),
+            stack.enter_context(Mtbase(options.mtbase, "files")),
+            stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)),
+            stack.enter_context(tempfile.TemporaryDirectory(dir=DISK)),
+            options.quick,
+        )
+        paths = bench.names("read", 500 if options.quick else 2_000)
+        for path in paths:
+            ways.write_sync(path)
+        yield from read_cases(bench, paths)
+        yield sync_case(bench, paths)
+        yield descriptor_case(bench, paths)
+        yield from write_cases(bench, len(paths))
+        yield from large_cases(bench)
+        yield from json_cases(bench)
+        yield from disk_cases(bench)
+
+
+def read_cases(bench: Bench, paths: list[str]) -> Iterator[Case]:
+    """Read small files, cached."""
+    for (name, style, at_once), limit in zip(STYLES, (0.22, 0.14, 0.15), strict=True):
+
+        def measure(way: ways.Way, style: Any = style) -> Measure:
+            return bench.in_loop(lambda: style(way, paths), len(paths))
+
+        yield Case(
+            f"read_binary, {name}",
+            measure(ways.read_ours),
+            {
+                "aiofiles": measure(ways.read_aiofiles),
+                "anyio": measure(ways.read_anyio),
+                "aiofile": measure(ways.read_aiofile),
+                "to_thread": measure(ways.read_to_thread),
+                "mtbase": bench.mtbase.case("read", paths=paths, at_once=at_once),
+                "synchronous loop": sync_loop(ways.read_sync, paths),
+            },
+            (Target(limit, "aiofiles"),),
+        )
+
+
+def sync_case(bench: Bench, paths: list[str]) -> Case:
+    """Read small files in synchronous mode."""
+    return Case(
+        "read_binary, sync mode",
+        sync_loop(lambda path: srun(fs.read_binary, path), paths),
+        {
+            'open(p, "rb").read()': sync_loop(ways.read_sync, paths),
+            "mtbase": bench.mtbase.case("read_sync", paths=paths),
+        },
+        (Target(1.2, 'open(p, "rb").read()'),),
+    )
+
+
+def sync_loop(func: Callable[[str], Any], paths: list[str]) -> Measure:
+    """Measure a plain function on one path after the other."""
+
+    def loop() -> None:
+        for path in paths:
+            func(path)
+
+    return lambda: timed(loop, len(paths))
+
+
+def descriptor_case(bench: Bench, paths: list[str]) -> Case:
+    """Count the descriptors that 2,000 gathered reads have open at most."""
+    many = [paths[number % len(paths)] for number in range(2_000)]
+
+    def measure(way: ways.Way) -> Measure:
+        def run() -> Figures:
+            figures: Figures = {}
+            with peak_descriptors(figures):
+                bench.runner.run(ways.gathered(way, many))
+            return figures
+
+        return run
+
+    return Case(
+        "descriptors at 2,000 gathered reads",
+        measure(ways.read_ours),
+        {"aiofiles": measure(ways.read_aiofiles), "to_thread": measure(ways.read_to_thread)},
+        (Target(32, figure="fds"),),
+        rounds=3,
+    )
+
+
+def write_cases(bench: Bench, count: int) -> Iterator[Case]:
+    """Write small files to new names; ours atomically, the peers' in place unless said."""
+    fresh = iter(range(10**9))
+
+    def measure(way: ways.Way, style: Any) -> Measure:
+        def run() -> Figures:
+            paths = bench.names(f"write-{next(fresh)}", count)
+            figures = bench.runner.run(timed_async(lambda: style(way, paths), count))
+            remove(paths)
+            return figures
+
+        return run
+
+    def mtbase(at_once: int) -> Measure | None:
+        def run() -> Figures:
+            paths = bench.names(f"write-{next(fresh)}", count)
+            ask = bench.mtbase.case("write", paths=paths, at_once=at_once)
+            figures = ask() if ask else {}
+            remove(paths)
+            return figures
+
+        return run if bench.mtbase.case("write") else None
+
+    for (name, style, at_once), limit in zip(STYLES, (0.30, 0.25, 0.20), strict=True):
+        yield Case(
+            f"write_binary, {name}",
+            measure(ways.write_ours, style),
+            {
+                "aiofiles": measure(ways.write_aiofiles, style),
+                "aiofiles, atomic": measure(ways.write_aiofiles_atomic, style),
+                "anyio": measure(ways.write_anyio, style),
+                "to_thread": measure(ways.write_to_thread, style),
+                "mtbase": mtbase(at_once),
+            },
+            (Target(limit, "aiofiles"), Target(0.12, "mtbase")),
+            notes="ours is atomic and durable, the peers write in place unless said otherwise",
+        )
+
+
+def remove(paths: list[str]) -> None:
+    """Delete files."""
+    for path in paths:
+        os.unlink(path)
+
+
+def large_cases(bench: Bench) -> Iterator[Case]:
+    """Read and write one large file."""
+    path, data = os.path.join(bench.memory, "large"), os.urandom(256 * 2**20)
+
+    async def write() -> None:
+        await fs.write_binary(path, data, context_vars=ASYNC)
+
+    def write_sync() -> None:
+        with open(path, "wb") as file:
+            file.write(data)
+
+    async def read() -> None:
+        await fs.read_binary(path, context_vars=ASYNC)
+
+    targets = (Target(1.1, "plain call"), Target(0.020, figure="gap"))
+    for name, ours, plain in (
+        ("write", write, write_sync),
+        ("read", read, lambda: ways.read_sync(path)),
+    ):
+        peers: dict[str, Measure | None] = {"plain call": lambda plain=plain: timed(plain)}
+        yield Case(f"{name}_binary, 256 MiB", bench.gapped(ours), peers, targets, rounds=5)
+    os.unlink(path)
+
+
+def json_cases(bench: Bench) -> Iterator[Case]:
+    """Save and load 20 MB of JSON (2 MB with --quick)."""
+    item = {"name": "x" * 20, "values": [1, 2.5, None, True], "nested": {"key": "väl\n"}}
+    obj = [{**item, "id": number} for number in range(20_000 if bench.quick else 180_000)]
+    path, text = os.path.join(bench.memory, "json"), json.dumps(obj)
+
+    async def save() -> None:
+        await fs.json_save(path, obj, context_vars=ASYNC)
+
+    async def load() -> None:
+        await fs.json_load(path, context_vars=ASYNC)
+
+    def dump() -> None:
+        with open(path, "wb") as file:
+            file.write(json.dumps(obj).encode())
+
+    def parse() -> None:
+        json.loads(ways.read_sync(path))
+
+    for name, ours, codec, limit in (("save", save, dump, 1.1), ("load", load, parse, 1.3)):
+        yield Case(
+            f"json_{name}, {len(text) / 1e6:.0f} MB",
+            bench.gapped(ours),
+            {"codec in a thread": bench.gapped(lambda codec=codec: asyncio.to_thread(codec))},
+            (Target(0.4, "codec in a thread", "gap"), Target(limit, "codec in a thread")),
+            rounds=5,
+        )
+    os.unlink(path)
+
+
+def disk_cases(bench: Bench) -> Iterator[Case]:
+    """Write 1,000 files at once on a disk, with each durability."""
+    count = 200 if bench.quick else 1_000
+    paths = [os.path.join(bench.disk, str(number)) for number in range(count)]
+
+    def ours(durability: Any) -> Measure:
+        async def body() -> None:
+            await asyncio.gather(
+                *(
+                    fs.write_binary(path, ways.DATA, context_vars=ASYNC, durability=durability)
+                    for path in paths
+                )
+            )
+
+        return bench.in_loop(body, count)
+
+    async def in_threads() -> None:
+        await asyncio.gather(*(asyncio.to_thread(ways.write_safe, path) for path in paths))
+
+    yield Case(
+        f"{count} writes at once, disk, full",
+        ours("full"),
+        {
+            "fsync each, one by one": sync_loop(ways.write_safe, paths),
+            "fsync each, to_thread": bench.in_loop(in_threads, count),
+        },
+        (Target(0.3, "fsync each, one by one"),),
+        rounds=3,
+    )
+    yield Case(
+        f"{count} writes at once, disk, atomic",
+        ours("atomic"),
+        {"none": ours("none")},
+        (Target(1.5, "none"),),
+        rounds=5,
+    )
