@@ -130,7 +130,7 @@ class Pool:
         self.jobs: SimpleQueue[Job] = SimpleQueue()
         self.running: set[Job] = set()
         self.finished = 0  # roughly: two threads may count as one
-        self.lanes: dict[Hashable, deque[Job]] = {}
+        self.lanes: dict[Hashable, deque[Job] | None] = {}  # None: nobody waits yet
         self.kept: dict[int, Job] = {}
         self.nothing_kept = threading.Condition(self.lock)
         self.held: set[Held] = set()
@@ -165,11 +165,17 @@ class Pool:
                 self.kept[id(job)] = job
             if job.order is None:
                 return True
-            if job.order in self.lanes:
-                self.lanes[job.order].append(job)
-                return False
-            self.lanes[job.order] = deque()
-            return True
+            if job.order not in self.lanes:
+                self.lanes[job.order] = None
+                return True
+            self._wait_in_lane(job)
+            return False
+
+    def _wait_in_lane(self, job: Job) -> None:
+        lane = self.lanes[job.order]
+        if lane is None:
+            lane = self.lanes[job.order] = deque()
+        lane.append(job)
 
     def _leave_lane(self, job: Job) -> None:
         """Let the next job of the lane go."""
@@ -317,7 +323,7 @@ class Pool:
         with self.lock:
             if order not in self.lanes:
                 return
-            self.lanes[order].append(Job(gate.set, (), order, kept=False))
+            self._wait_in_lane(Job(gate.set, (), order, kept=False))
         gate.wait()
 
     def drain(self) -> None:
