@@ -85,9 +85,9 @@ async def write_to_thread(path: str) -> None:
     await asyncio.to_thread(write_sync, path)
 
 
-def write_sync(path: str) -> None:
+def write_sync(path: str, data: bytes = DATA) -> None:
     """Write with the plain synchronous call, in place."""
-    Path(path).write_bytes(DATA)
+    Path(path).write_bytes(data)
 
 
 def write_safe(path: str) -> None:

@@ -206,6 +206,8 @@ def large_cases(bench: Bench) -> Iterator[Case]:
         with open(path, "wb") as file:
             file.write(data)
 
+    write_sync()
+
     async def read() -> None:
         await fs.read_binary(path, context_vars=ASYNC)
 
@@ -224,6 +226,8 @@ def json_cases(bench: Bench) -> Iterator[Case]:
     item = {"name": "x" * 20, "values": [1, 2.5, None, True], "nested": {"key": "väl\n"}}
     obj = [{**item, "id": number} for number in range(20_000 if bench.quick else 180_000)]
     path, text = os.path.join(bench.memory, "json"), json.dumps(obj)
+
+    ways.write_sync(path, text.encode())
 
     async def save() -> None:
         await fs.json_save(path, obj, context_vars=ASYNC)

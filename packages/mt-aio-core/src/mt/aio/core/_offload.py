@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from mt.aio.core._mode import ContextVars, is_async
 
 if TYPE_CHECKING:
     import asyncio
+
+# What asynchronous mode needs, from its first use on: an import statement in `offload` would cost
+# each call as much as the rest of it.
+_hop: Any = None
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -52,9 +56,14 @@ async def offload(
     process that forks gets new ones in the child.
     """
     if is_async(context_vars):
-        from mt.aio.core._hop import hop
-
-        result: T = await hop(func, args, order, abandon_on_cancel)
+        if _hop is None:
+            _load_hop()
+        job = _hop.start(func, args, order, kept=False)
+        try:
+            result: T = await job.future
+        except _hop.asyncio.CancelledError:
+            await job.give_up(abandon_on_cancel)
+            raise
         return result
     if order is not None and (pool := sys.modules.get("mt.aio.core._pool")) is not None:
         pool.wait_for(order)
@@ -97,3 +106,10 @@ def check_cancelled() -> None:
     """
     if (pool := sys.modules.get("mt.aio.core._pool")) is not None:
         pool.check_cancelled()
+
+
+def _load_hop() -> None:
+    global _hop  # noqa: PLW0603 - see there
+    import mt.aio.core._hop as module
+
+    _hop = module

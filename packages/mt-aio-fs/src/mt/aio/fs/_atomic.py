@@ -84,10 +84,18 @@ def resolve_target(filepath: str) -> Target:
     """
     if not filepath:
         raise FileNotFoundError(errno.ENOENT, "The path is empty: name a file", filepath)
+    try:
+        status: os.stat_result | None = os.lstat(filepath)
+    except FileNotFoundError:
+        status = None
+    if status is not None and stat.S_ISREG(status.st_mode):
+        return Target(filepath, status)
     name = os.path.basename(filepath)
-    status = _status(filepath, os.lstat)
     if linked := status is not None and stat.S_ISLNK(status.st_mode):
-        status = _status(filepath, os.stat)
+        try:
+            status = os.stat(filepath)
+        except FileNotFoundError:
+            status = None
     if name in {"", ".", ".."} or (status is not None and stat.S_ISDIR(status.st_mode)):
         text = "Is a folder, which a file cannot replace: name a file in it"
         raise IsADirectoryError(errno.EISDIR, text, filepath)
@@ -106,13 +114,17 @@ def write_all(fd: int, data: bytes | memoryview) -> int:
     Raises:
         asyncio.CancelledError: between two pieces, if whoever awaits this was cancelled
     """
+    done = 0
+    if isinstance(data, bytes) and len(data) <= _PIECE:  # mostly that is all
+        done = os.write(fd, data) if data else 0
+        if done == len(data):
+            return done
     with memoryview(data) as view:
-        size = view.nbytes
-        done = os.write(fd, view[:_PIECE]) if size else 0
-        while done < size:
-            check_cancelled()
+        while done < view.nbytes:
+            if done:
+                check_cancelled()
             done += os.write(fd, view[done : done + _PIECE])
-    return size
+        return done
 
 
 class Replacement:
@@ -209,6 +221,8 @@ class Replacement:
 
     def discard(self) -> None:
         """Remove the temporary file, if it has not been published. Never raises an OSError."""
+        if self._fd is None and not self._pending:
+            return
         with suppress(OSError):  # the content is thrown away: that it could not be kept is no news
             self.close()
         if self._pending:
@@ -264,13 +278,6 @@ def replace(filepath: str, target: str) -> None:
             else:
                 return
     os.replace(filepath, target)
-
-
-def _status(filepath: str, look: Callable[[str], os.stat_result]) -> os.stat_result | None:
-    try:
-        return look(filepath)
-    except FileNotFoundError:
-        return None
 
 
 def _set_mode(fd: int, filepath: str, file_mode: int) -> None:

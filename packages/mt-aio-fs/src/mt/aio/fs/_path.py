@@ -18,6 +18,8 @@ def check_path(filepath: object, name: str = "filepath") -> str:
     Raises:
         TypeError: for anything else, `bytes` and descriptor numbers included
     """
+    if isinstance(filepath, str):
+        return filepath
     path = filepath.__fspath__() if isinstance(filepath, os.PathLike) else filepath
     if isinstance(path, str):
         return path
@@ -31,8 +33,8 @@ def absolute(filepath: str) -> str:
     Unlike `os.path.abspath` this leaves `..` alone, which the system resolves after following
     symbolic links. An empty path stays empty and is refused by the system.
     """
-    if not filepath or os.path.isabs(filepath):
-        return filepath
+    if filepath[:1] == os.sep == "/" or not filepath or os.path.isabs(filepath):
+        return filepath  # the first test is the usual case, and quick
     return os.path.join(os.getcwd(), filepath)
 
 

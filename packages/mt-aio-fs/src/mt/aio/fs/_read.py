@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import errno
 import io
 import os
 import stat
@@ -18,8 +17,8 @@ from mt.aio.fs._path import absolute, check_path
 if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
 
-# A file that does not know its size (/proc, a FIFO) is read in pieces of this many bytes, the
-# capacity of a Linux pipe.
+# The first read asks for so many bytes; a file that does not know its size (/proc, a FIFO) is read
+# on in such pieces. The capacity of a Linux pipe, and most files fit.
 _PIECE = 2**16
 
 # Files beyond this are left to FileIO, which grows one buffer where joining pieces would need two.
@@ -121,36 +120,38 @@ def read_file(filepath: str, size: int | None = None) -> bytes:
     """
     fd = os.open(filepath, os.O_RDONLY | PLAIN_FLAGS)
     try:
-        status = os.fstat(fd)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), filepath)
-        if size is None and status.st_size >= _ONE_READ:
-            with io.FileIO(fd, closefd=False) as file:
-                return file.readall()
-        return _read_pieces(fd, status.st_size, size)
+        data = os.read(fd, _PIECE if size is None else min(size, _PIECE))
+        # Whether that is all, an empty read tells, for less than `stat` would take.
+        if len(data) == size or (len(data) < _PIECE and not (more := os.read(fd, 1))):
+            return data
+        return _read_on(fd, data + more if len(data) < _PIECE else data, size)
+    except IsADirectoryError as exc:
+        exc.filename = filepath
+        raise
     finally:
         os.close(fd)
 
 
-def _read_pieces(fd: int, expected: int, size: int | None) -> bytes:
-    """Read until the end, which is a lack of bytes where `stat` says, or an empty piece."""
-    pieces: list[bytes] = []
-    total = 0
+def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
+    """Read to the end, which is an empty piece, after a first one."""
+    status = os.fstat(fd)
+    if (regular := stat.S_ISREG(status.st_mode)) and status.st_size > len(data):
+        # All in one piece, from the beginning: joining a large one with the first would copy it.
+        os.lseek(fd, 0, os.SEEK_SET)
+        data = b""
+    if size is None and regular and status.st_size >= _ONE_READ:
+        with io.FileIO(fd, closefd=False) as file:
+            return data + file.readall()
+    pieces, total = [data] if data else [], len(data)
     while size is None or total < size:
-        # One byte more than expected shows in the first read that there is no more.
-        want = expected - total + 1 if expected > total else _PIECE
-        if size is not None:
-            want = min(want, size - total)
-        if pieces:
-            check_cancelled()
-        piece = os.read(fd, want)
+        check_cancelled()
+        want = max(status.st_size - total, 0) + _PIECE
+        piece = os.read(fd, want if size is None else min(want, size - total))
         if not piece:
             break
         pieces.append(piece)
         total += len(piece)
-        if total == expected and len(piece) < want:
-            break
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 def _read_text(filepath: str, size: int | None, options: tuple[str, str, str | None]) -> str:

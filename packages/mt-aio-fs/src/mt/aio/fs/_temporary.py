@@ -62,13 +62,13 @@ class Writer(NamedTuple):
 
 def temporary_name(target: str) -> str:
     """Make up an unpredictable name beside a target."""
-    folder, name = os.path.split(target)
+    name = os.path.basename(target)
+    folder = target[: len(target) - len(name)]
     # Cut between characters, not bytes: some file systems refuse names that are no UTF-8.
     name = name[:_KEPT_NAME]
-    while len(os.fsencode(name)) > _KEPT_NAME:
+    while not name.isascii() and len(os.fsencode(name)) > _KEPT_NAME:
         name = name[:-1]
-    writer = "-".join(map(str, this_writer()))
-    return os.path.join(folder, f".{name}.{writer}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}")
+    return f"{folder}.{name}.{_this_label()}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
 
 
 def writer_of(name: str) -> Writer | None:
@@ -83,6 +83,15 @@ def this_writer() -> Writer:
     if _this is None or _this.pid != os.getpid():
         _this = _look()
     return _this
+
+
+def _this_label() -> str:
+    """Give `this_writer()` as it stands in names."""
+    global _label  # noqa: PLW0603 - made once per process
+    writer = this_writer()
+    if _label is None or _label[0] is not writer:
+        _label = (writer, "-".join(map(str, writer)))
+    return _label[1]
 
 
 def start_of(pid: int | str) -> tuple[str, bool] | None:
@@ -136,5 +145,6 @@ def _renew() -> None:
 
 
 _this: Writer | None = None
+_label: tuple[Writer, str] | None = None
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)

@@ -191,6 +191,10 @@ async def write_content(
                 _snapshot, content, context_vars=context_vars, order=("serialise", key)
             )
         return submit(write_file, path, content, *options, order=key)
+    if isinstance(content, bytes):
+        return await offload(
+            write_file, path, content, *options, context_vars=context_vars, order=key
+        )
     return await offload(_write, path, content, *options, context_vars=context_vars, order=key)
 
 
@@ -239,6 +243,8 @@ def write_file(  # noqa: PLR0917 - a job's arguments have no names
 
 def check_buffer(buf: Any) -> None:
     """Refuse content that has no bytes."""
+    if isinstance(buf, bytes):
+        return
     if isinstance(buf, str):
         raise TypeError("write_binary takes bytes, not a str: see write_text")
     text = f"write_binary takes bytes or another buffer, not this {type(buf).__name__}: convert it"
@@ -272,9 +278,9 @@ def encode(text: str, encoding: str, errors: str, newline: str | None) -> bytes:
 
 
 def _write(
-    filepath: str, content: bytes | Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]
+    filepath: str, content: Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]
 ) -> int:
-    return write_file(filepath, content if isinstance(content, bytes) else content(), *options)
+    return write_file(filepath, content(), *options)
 
 
 def _snapshot(content: Callable[[], Flat]) -> bytes:
