@@ -12,9 +12,11 @@ from mt.aio.proc._protocol import (
     FAILED,
     IGNORED,
     LARGE,
+    MESSAGE,
     RAISED,
     READY,
     RETURNED,
+    SETUP,
     TABLE,
     Conversation,
     Event,
@@ -210,3 +212,12 @@ def test_numbers_are_never_used_again():
     conversation.forget(late)
     assert late not in {conversation.send("later") for _ in range(1000)}
     assert conversation.receive(Frame(RETURNED, late, [])) is None
+
+
+def test_kinds_of_frames_are_told_apart():
+    """No two kinds of frames look alike; what is small is laid out as one buffer."""
+    kinds = [SETUP, MESSAGE, READY, FAILED, RETURNED, RAISED, IGNORED]
+    assert len(set(kinds)) == len(kinds)
+    assert LARGE > 1000
+    assert len(pack(Frame(MESSAGE, 1, [b"small"]))) == 1
+    assert len(pack(Frame(MESSAGE, 1, [bytes(LARGE)]))) == 2
