@@ -178,3 +178,16 @@ def test_large_parts(mode, start, caller):
         return [int(a[-1]) for a in await _collect(process, (arrays,), context_vars)]
 
     assert mode.run(body) == [0, 1, 2, 3, 4, 5]
+
+
+def test_on_a_loop_without_add_reader(start):
+    """A thread reads, and wakes the loop."""
+
+    class NoReaderLoop(asyncio.SelectorEventLoop):
+        def add_reader(self, fd, callback, *args):
+            raise NotImplementedError
+
+    process = start(Counter)
+    with asyncio.Runner(loop_factory=NoReaderLoop) as runner:
+        assert runner.run(_collect(process, 30, {"async": True})) == list(range(30))
+    process.close()
