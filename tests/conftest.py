@@ -56,12 +56,22 @@ def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children()}  # as good, but slow
 
 
+def _nursery() -> Any:
+    """What forks the children of mt.aio.proc: it is there to stay."""
+    module = sys.modules.get("mt.aio.proc._zygote")
+    return None if module is None else module.current()
+
+
 def _left_behind(before: dict[str, str], children: set[int]) -> list[str]:
     """Name what a test left behind."""
+    nursery = _nursery()
     left = [
-        f"descriptor {fd}: {what}" for fd, what in _descriptors().items() if before.get(fd) != what
+        f"descriptor {fd}: {what}"
+        for fd, what in _descriptors().items()
+        if before.get(fd) != what and fd != str(nursery and nursery.fileno())
     ]
-    left += [f"child process {pid}" for pid in _children() - children]
+    expected = children if nursery is None else children | {nursery.popen.pid}
+    left += [f"child process {pid}" for pid in _children() - expected]
     pool = sys.modules.get("mt.aio.core._pool")
     if pool is not None and pool._pool.pending:
         left.append(f"{pool._pool.pending} jobs in worker threads")

@@ -283,3 +283,19 @@ def test_signals_with_and_without_names(start, signum):
     os.kill(process.pid, signum)
     with pytest.raises(RuntimeError, match=getattr(signum, "name", str(int(signum)))):
         srun(process.send, (signal.pause,), recv_timeout=LIMIT)
+
+
+def test_the_system_killed_it(mode, start, monkeypatch, tmp_path):
+    """Where the system's own count of such deaths has grown, each error says so."""
+    from mt.aio.proc import _oom
+
+    count = tmp_path / "vmstat"
+    count.write_text("pgfault 5\noom_kill 3\n")
+    monkeypatch.setattr(_oom, "_WHERE", str(count))
+    monkeypatch.setattr(_oom, "_last", None)
+    process = start()
+    mode.run(process.send, (len, ""))
+    count.write_text("pgfault 5\noom_kill 4\n")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="has just killed 1 for want of memory"):
+            mode.run(process.send, (os.kill, process.pid, signal.SIGKILL), recv_timeout=LIMIT)

@@ -38,7 +38,7 @@ def test_multiprocessing_in_the_parent(run_program, program):
         import multiprocessing
         def work():
             with Caller() as mine:
-                print(srun(mine.send, (os.getppid,)) == os.getpid(), flush=True)
+                print(srun(mine.send, (os.getpid,)) == mine.pid, flush=True)
         worker = multiprocessing.get_context("fork").Process(target=work)
         worker.start()
         worker.join()

@@ -152,7 +152,8 @@ def test_sigpipe_with_its_default_action(run_program, program):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         for _ in range(3):
             os.kill(process.pid, signal.SIGKILL)
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            while process.exitcode is None:
+                time.sleep(0.001)
             try:
                 srun(process.send, (len, b"x" * 1000000))
             except RuntimeError as error:

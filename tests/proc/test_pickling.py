@@ -50,12 +50,23 @@ class Unpicklable:
         raise ArithmeticError("not me")
 
 
-@pytest.mark.parametrize("obj", [None, 5, "text", {"a": [1, (2, 3)]}, b"x" * (2 * LARGE)])
+@pytest.mark.parametrize("obj", [None, 5, "text", {"a": [1, (2, 3)]}, b"x" * (LARGE - 1)])
 def test_plain_objects(obj):
     """Ordinary data make one ordinary pickle."""
     segments = dumps(obj)
     assert len(segments) == 1
     assert pickle.loads(segments[0]) == loads(segments) == obj
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_large_bytes(kind):
+    """They stay where they are in memory, and are what they were on the other side."""
+    data = kind(range(256)) * (LARGE // 256)
+    pickled, beside = dumps(data)
+    assert len(pickled) < 100
+    assert len(beside) == LARGE
+    assert loads([pickled, beside]) == data
+    assert type(loads([pickled, beside])) is kind
 
 
 def test_what_plain_pickle_cannot_do():

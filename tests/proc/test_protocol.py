@@ -13,6 +13,7 @@ from mt.aio.proc._protocol import (
     IGNORED,
     LARGE,
     MESSAGE,
+    PART,
     RAISED,
     READY,
     RETURNED,
@@ -165,7 +166,7 @@ def test_a_failed_set_up_closes():
 STEPS = st.lists(
     st.one_of(
         st.just(("send",)),
-        st.tuples(st.sampled_from(["reply", "forget", "raise"]), st.integers(1, 12)),
+        st.tuples(st.sampled_from(["reply", "forget", "raise", "part"]), st.integers(1, 12)),
         st.just(("ignored",)),
         st.just(("close",)),
     ),
@@ -189,11 +190,12 @@ def test_no_sequence_misdirects_a_reply(steps):
             assert new not in waiting
             waiting[new] = waiter
         elif step == "forget":
-            conversation.forget(*number)
-            waiting.pop(*number, None)
+            assert conversation.forget(*number) is (waiting.pop(*number, None) is not None)
         elif step in ("reply", "raise"):
             kind = RETURNED if step == "reply" else RAISED
             assert conversation.receive(Frame(kind, *number, [])) is waiting.pop(*number, None)
+        elif step == "part":
+            assert conversation.receive(Frame(PART, *number, [])) is waiting.get(*number)
         elif step == "ignored":
             assert conversation.receive(Frame(IGNORED, 0, [])) is None
         elif step == "close" and not closed:

@@ -225,7 +225,7 @@ def test_an_interpreter_that_is_something_else(start, monkeypatch):
 def test_too_many_open_files(run_program):
     """Wherever in the start descriptors run out: OSError, no descriptor and no child left."""
     out = run_program("""
-        import gc, os, resource
+        import gc, os, psutil, resource
         from mt.aio.core import srun
         from mt.aio.proc import BgProcess
 
@@ -237,6 +237,7 @@ def test_too_many_open_files(run_program):
             srun(process.send, 1)
         del process
         before = opened()
+        (nursery,) = [child.pid for child in psutil.Process().children(recursive=True)]
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         refused = started = 0
         for limit in range(3, 30):
@@ -255,10 +256,8 @@ def test_too_many_open_files(run_program):
             process = None
             gc.collect()
             assert opened() == before, (limit, opened())
-            try:
-                raise SystemExit(f"child left: {os.waitpid(-1, os.WNOHANG)}")
-            except ChildProcessError:
-                pass
+            left = psutil.Process().children(recursive=True)
+            assert [child.pid for child in left] == [nursery], left
         print(refused > 5, started > 5)
     """)
     assert out == "True True\n"

@@ -40,6 +40,7 @@ from mt.aio import (
 )
 from mt.aio.core import amap, asyn, enter, gather, iterate, lock, semaphore, timeout
 from mt.aio.core.lowlevel import ContextVars, check_cancelled, is_async, offload, submit
+from mt.aio.proc import BgProcessPool
 
 
 async def double(x: int, *, context_vars: ContextVars = {}) -> int:
@@ -116,6 +117,14 @@ async def procedures(context_vars: ContextVars) -> None:
         assert_type(process, BgProcess)
         assert_type(await process.send("x", 3.0, context_vars=context_vars), Any)
         assert_type(process.exitcode, int | None)
+        await process.send("x", on_give_up="restart")
+        async for part in process.stream("x", ahead=2):
+            assert_type(part, Any)
+    async with BgProcessPool(BgProcess, 2) as pool:
+        assert_type(pool.members, tuple[BgProcess, ...])
+        assert_type(await pool.send("x"), Any)
+        async for reply in pool.map(["x"], progress=True):
+            assert_type(reply, Any)
     await qput_aio(queue.Queue[int](), 3, True, 0.5)
     await qget_aio(multiprocessing.Queue(), timeout=0.5)
     await qget_aio(queue.SimpleQueue[int](), False)

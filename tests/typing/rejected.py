@@ -25,6 +25,7 @@ async def calls(path: Path) -> None:
     await write_binary(path, b"x", "rw", {"async": True})  # error: arg-type
     await write_binary(path, b"x", durability="disk")  # error: arg-type
     await BgProcess().send("x", "soon")  # error: arg-type
+    await BgProcess().send("x", on_give_up="kill")  # error: arg-type
     CreateFileH5()  # error: call-arg
     await offload(len, 3, context_vars={"async": True})  # error: arg-type
     read_binary.sync(3)  # error: arg-type

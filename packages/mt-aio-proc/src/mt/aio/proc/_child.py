@@ -1,8 +1,9 @@
 """The program that a child runs: it gets the parent's `sys.path`, then serves.
 
-It is run as a file, so that starting it needs nothing but an interpreter. Its arguments are two
-descriptors: the channel to the parent, and the lifeline, which nobody writes to and which ends
-when the parent does.
+It is run as a file, so that starting it needs nothing but an interpreter. Its arguments are
+descriptors: the channel to the parent, the socket beside it, and the lifeline, which nobody
+writes to and which ends when the parent does. With a single one, the program is a nursery, from
+which children are forked: see `_nursery`.
 """
 
 from __future__ import annotations
@@ -41,19 +42,40 @@ def _read(channel: int, count: int) -> bytes:
     return data
 
 
+def _world(channel: int) -> dict[str, Any]:
+    """Take over what the parent says of its own world."""
+    size = int.from_bytes(_read(channel, 8), "little")
+    world: dict[str, Any] = marshal.loads(_read(channel, size))  # noqa: S302 - from our parent
+    sys.path[:], sys.argv[:] = world["path"], world["argv"]
+    if (environ := world.get("environ")) is not None and environ != dict(os.environb):
+        os.environb.clear()
+        os.environb.update(environ)
+    return world
+
+
 def main() -> None:
     """Get ready to import what the parent can import, then serve."""
-    channel, lifeline = int(sys.argv[1]), int(sys.argv[2])
-    os.set_inheritable(channel, False)
-    os.set_inheritable(lifeline, False)
+    descriptors = [int(argument) for argument in sys.argv[1:]]
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    if len(descriptors) == 1:
+        _world(*descriptors)
+
+        from mt.aio.proc._nursery import run
+
+        descriptors = run(*descriptors)  # comes back in the children only
+    channel, aside, lifeline = descriptors
     _bind_to_parent(lifeline)
-    size = int.from_bytes(_read(channel, 8), "little")
-    sys.path[:], sys.argv[:] = marshal.loads(_read(channel, size))  # noqa: S302 - from our parent
+    world = _world(channel)
 
     from mt.aio.proc._serve import serve
 
-    serve(channel)
+    serve(channel, aside, world)
 
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 if __name__ == "__main__":
     main()

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet, finalize
+from weakref import WeakSet, finalize, ref
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,6 +42,7 @@ class Driver:
         self._writer = writer
         self._writing = False
         self._loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+        self._latest: Callable[[], object] = _none  # the loop of the last one; spares a look
         # Reentrant: a finalizer may poke wherever the interpreter collects garbage.
         self._turn = threading.Condition()
         self._leader: int | None = None
@@ -53,6 +54,8 @@ class Driver:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the event loop that runs in this thread watch, too."""
+        if self._latest() is loop:
+            return
         with self._turn:
             if self._closed or self._thread or loop in self._loops:
                 return
@@ -63,6 +66,7 @@ class Driver:
                 self._start_thread()
                 return
             self._loops.add(loop)
+            self._latest = ref(loop)
             self._reconcile(loop)
 
     def ignore(self, descriptor: int) -> None:
@@ -71,6 +75,14 @@ class Driver:
             if self._readers.pop(descriptor, None) is not None:
                 for loop in list(self._loops):
                     _in_loop(loop, loop.remove_reader, descriptor)
+
+    def watch(self, descriptor: int, handler: Handler) -> None:
+        """Watch another descriptor from now on."""
+        with self._turn:
+            self._readers[descriptor] = handler
+            for loop in list(self._loops):
+                _in_loop(loop, loop.add_reader, descriptor, handler)
+            self.poke()
 
     def watch_writing(self, writing: bool) -> None:
         """Begin or end to have the writer's handler called when it can write."""
@@ -141,6 +153,7 @@ class Driver:
         self._closed = True
         self._turn = threading.Condition()
         self._loops = WeakSet()
+        self._latest = _none
         self._leader = None
         if self._wake is not None:
             for descriptor in self._wake:
@@ -207,6 +220,10 @@ class Driver:
                     os.close(descriptor)
                 self._wake = None
             self._when_closed()
+
+
+def _none() -> None:
+    return None
 
 
 def _in_loop(loop: asyncio.AbstractEventLoop, func: Callable[..., Any], *args: Any) -> bool:

@@ -7,16 +7,35 @@ Those are given to cloudpickle, which sends the code itself.
 
 from __future__ import annotations
 
-import pickle
 import sys
 from _thread import allocate_lock  # threading would have to be imported in the child
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
-from mt.aio.proc._protocol import LARGE, Buffer
+from mt.aio.proc._frames import LARGE
+
+try:  # what is behind `pickle`, without all that it imports
+    import _pickle as pickle
+except ImportError:  # not CPython
+    import pickle  # type: ignore[no-redef]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from mt.aio.proc._frames import Buffer
 
 _registering = allocate_lock()
+
+
+class _Plain:
+    """Bytes as a message: pickled beside the stream, where pickle would copy them into it."""
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = data
+
+    def __reduce__(self) -> tuple[type, tuple[pickle.PickleBuffer]]:
+        """Become plain bytes again on the other side."""
+        return type(self._data), (pickle.PickleBuffer(self._data),)
 
 
 def dumps(obj: object, by_value: Iterable[str] = (), *, in_band: bool = False) -> list[Buffer]:
@@ -43,16 +62,15 @@ def dumps(obj: object, by_value: Iterable[str] = (), *, in_band: bool = False) -
         buffers.append(raw)
         return False
 
+    if type(obj) in (bytes, bytearray) and len(obj) >= LARGE:  # type: ignore[arg-type]
+        obj = _Plain(obj)  # type: ignore[arg-type]
     try:
         data = pickle.dumps(obj, 5, buffer_callback=keep)
     except Exception:  # noqa: BLE001 - whatever it was, cloudpickle may know better, or raises
         data = None
-    if data is None or any(name.encode() in data for name in ("__main__", *by_value)):
+    if data is None or b"__main__" in data or any(name.encode() in data for name in by_value):
         buffers.clear()
-        with _code_of(by_value):
-            import cloudpickle
-
-            data = cloudpickle.dumps(obj, 5, buffer_callback=keep)
+        data = _dumps_code(obj, by_value, keep)
     return [data, *buffers]
 
 
@@ -62,10 +80,43 @@ def loads(segments: Iterable[Buffer]) -> Any:
     return pickle.loads(data, buffers=buffers)  # noqa: S301 - it comes from our own other half
 
 
+def _dumps_code(
+    obj: object, modules: Iterable[str], keep: Callable[[pickle.PickleBuffer], bool]
+) -> bytes:
+    """Have cloudpickle send the code of these modules, not their names."""
+    import cloudpickle
+
+    with _registering:
+        known = cloudpickle.list_registry_pickle_by_value()
+        # A module that is not in sys.modules, cloudpickle takes by value anyway.
+        added = [sys.modules[name] for name in modules if name in sys.modules and name not in known]
+        for module in added:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            data: bytes = cloudpickle.dumps(obj, 5, buffer_callback=keep)
+        finally:
+            for module in added:
+                cloudpickle.unregister_pickle_by_value(module)
+    return data
+
+
 def not_importable(cls: type) -> list[str]:
     """Name the modules of a class and its bases that a fresh interpreter could not import."""
-    names = {base.__module__ for base in cls.__mro__}
-    return sorted(name for name in names if name != "__main__" and not _importable(name))
+    names = sorted({base.__module__ for base in cls.__mro__} - {"__main__", "builtins"})
+    where = tuple(map(str, sys.path)), tuple(map(id, sys.meta_path))
+    if _looked_up.get("where") != where:
+        _looked_up.clear()
+        _looked_up["where"] = where
+    return [name for name in names if not _known_importable(name)]
+
+
+_looked_up: dict[str, object] = {}  # what was found, as long as it is looked for in one place
+
+
+def _known_importable(name: str) -> bool:
+    if name not in _looked_up:
+        _looked_up[name] = _importable(name)
+    return bool(_looked_up[name])
 
 
 def _importable(name: str) -> bool:
@@ -82,21 +133,3 @@ def _importable(name: str) -> bool:
         return any(finder.find_spec(name, path) is not None for finder in sys.meta_path)
     except Exception:  # noqa: BLE001 - a finder that cannot cope does not find it elsewhere, either
         return False
-
-
-@contextmanager
-def _code_of(modules: Iterable[str]) -> Iterator[None]:
-    """Have cloudpickle send the code of these modules, not their names."""
-    import cloudpickle
-
-    with _registering:
-        known = cloudpickle.list_registry_pickle_by_value()
-        # A module that is not in sys.modules, cloudpickle takes by value anyway.
-        added = [sys.modules[name] for name in modules if name in sys.modules and name not in known]
-        for module in added:
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            yield
-        finally:
-            for module in added:
-                cloudpickle.unregister_pickle_by_value(module)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-from mt.aio.core.lowlevel import ContextVars, is_async, offload
-
-if TYPE_CHECKING:
+TYPE_CHECKING = False  # checkers take this very name for true
+if TYPE_CHECKING:  # each child imports this module: it is to be quick
+    import weakref
+    from collections.abc import AsyncIterator, Callable, Iterable
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Literal, Self
 
+    from mt.aio.core.lowlevel import ContextVars
     from mt.aio.proc._link import Link
 
 _ASYNC: ContextVars = {"async": True}
@@ -39,6 +37,12 @@ class BgProcess:
     Args:
         context_vars: the mode of `async with`, and of `send` and `aclose` where they are given
             none; asynchronous if left out. The child does not get them.
+        forward: what else the child is to hand over to this process, or get from it: `"logging"`
+            (records that reach the child's root logger are handled by the loggers of their name
+            here, whose levels apply), `"warnings"` (they are issued here), and context
+            variables, each as `"module:name"` of a module that both sides can import: a handler
+            sees the value that the variable had where its message was sent. Nothing by default,
+            as it costs time at the start and with each message.
 
     Raises:
         NotImplementedError: on Windows.
@@ -57,8 +61,8 @@ class BgProcess:
 
     _link: Link | None = None
 
-    def __init__(self, *, context_vars: ContextVars = {}) -> None:
-        self._start(context_vars or _ASYNC)
+    def __init__(self, *, context_vars: ContextVars = {}, forward: Iterable[str] = ()) -> None:
+        self._start(context_vars or _ASYNC, tuple(forward))
 
     def child_handle_message(self, msg: Any) -> Any:
         """Handle a message; called in the child only. To be overridden.
@@ -70,7 +74,8 @@ class BgProcess:
             msg: what was given to `send`.
 
         Returns:
-            What `send` is to return: anything that can be pickled.
+            What `send` is to return: anything that can be pickled. For `stream`, an iterator,
+            such as a generator has: what it yields are the parts.
         """
         return msg
 
@@ -80,6 +85,7 @@ class BgProcess:
         recv_timeout: float | None = None,
         recv_aio_interval: float = 0.001,  # noqa: ARG002 - nothing is polled
         *,
+        on_give_up: Literal["finish", "restart"] = "finish",
         context_vars: ContextVars = {},
     ) -> Any:
         """Send a message to the child and wait for its reply.
@@ -93,6 +99,10 @@ class BgProcess:
                 (64 KiB and more, such as arrays), which are sent as they lie in memory.
             recv_timeout: seconds to wait for the reply; None waits as long as the child lives.
             recv_aio_interval: has no effect, as nothing is polled.
+            on_give_up: what becomes of the work when the time is up or the call is cancelled:
+                `"finish"` lets the child finish it, and drops its reply; `"restart"` kills the
+                child, whatever it is doing, and starts another one, as `restart` does. Whoever
+                else waits for the killed child gets a ChildDiedError.
             context_vars: the mode; if left out, that of the constructor, which is asynchronous
                 unless it was told otherwise.
 
@@ -100,7 +110,7 @@ class BgProcess:
             What `child_handle_message` returned in the child.
 
         Raises:
-            queue.Empty: there was no reply in time. The child goes on; its reply is dropped.
+            queue.Empty: there was no reply in time.
             ChildRaisedError: `child_handle_message` raised. A RuntimeError whose `args` are a
                 text, the exception, and the child's call stack as a list of lines; the exception
                 is its `__cause__`, too.
@@ -111,19 +121,59 @@ class BgProcess:
                 been sent then.
 
         **Cancellation.** The reply is dropped when it comes. A message of which nothing has
-        left this process yet is not sent; the child handles any other one all the same.
+        left this process yet is not sent; any other one the child handles all the same, unless
+        `on_give_up` says otherwise.
         """
-        from mt.aio.proc._waiter import LoopWaiter, ThreadWaiter, Waiter
-
-        link = self._linked()
-        asynchronous = is_async(context_vars or link.context_vars)
-        waiter: Waiter = LoopWaiter(link.driver) if asynchronous else ThreadWaiter(link.driver)
+        link = self._link or self._linked()
+        waiter = link.waiter(context_vars)
         number = link.send(waiter, msg)
         try:
             reply = await waiter.wait(recv_timeout)
+        except BaseException:
+            if on_give_up == "restart":
+                self._replace(link, number)
+            raise
         finally:
             link.forget(number)
         return link.result(reply)
+
+    async def stream(
+        self,
+        msg: Any,
+        recv_timeout: float | None = None,
+        *,
+        ahead: int = 8,
+        context_vars: ContextVars = {},
+    ) -> AsyncIterator[Any]:
+        """Send a message and iterate over the parts of its reply, as `child_handle_message` yields.
+
+        `async for part in process.stream(message)` works in both modes. A reply that is no
+        iterator is the only part. Leaving the loop early tells the child to stop: it closes the
+        generator and goes on to the next message. To be sure that this happens at once, use
+        `contextlib.aclosing`.
+
+        Args:
+            msg: as for `send`.
+            recv_timeout: seconds to wait for each part; None waits as long as the child lives.
+            ahead: how many parts the child may make before they are asked for, at least 1: it
+                waits when so many have not been taken yet.
+            context_vars: the mode, as for `send`.
+
+        Yields:
+            What the child's iterator yields, one part after the other.
+
+        Raises:
+            ValueError: `ahead` is less than 1.
+            queue.Empty: a part did not come in time; the child is told to stop.
+            ChildError: as for `send`. What the child has yielded before it raised comes first.
+
+        **Cancellation.** The child is told to stop, which it does between two parts.
+        """
+        from mt.aio.proc._stream import stream
+
+        link = self._link or self._linked()
+        async for part in stream(link, msg, recv_timeout, ahead, context_vars):
+            yield part
 
     def on_write(self, stream: str, text: str) -> None:
         """Take what the child has printed; called in this process. May be overridden.
@@ -194,6 +244,8 @@ class BgProcess:
 
         **Cancellation.** Takes effect when the child has ended, after `timeout` at the latest.
         """
+        from mt.aio.core.lowlevel import offload
+
         link = self._linked()
         link.begin_close()
         await offload(link.finish, timeout, context_vars=context_vars or link.context_vars)
@@ -204,8 +256,9 @@ class BgProcess:
         Args:
             timeout: seconds that the old child has before it is killed.
         """
+        link = self._linked()
         self.close(timeout)
-        self._start(self._linked().context_vars)
+        self._start(link.context_vars, link.forward)
 
     def __enter__(self) -> Self:
         return self
@@ -229,16 +282,29 @@ class BgProcess:
     ) -> None:
         await self.aclose()
 
-    def _start(self, context_vars: ContextVars) -> None:
+    def _start(self, context_vars: ContextVars, forward: tuple[str, ...]) -> None:
+        import weakref
+
         from mt.aio.proc._link import Link
         from mt.aio.proc._pickling import not_importable
 
-        cls = type(self)
+        old, cls = self._link, type(self)
         report = _reporter(weakref.ref(self))
-        link = Link(cls.__qualname__, self, not_importable(cls), report, context_vars)
+        by_value = not_importable(cls)
+        link = Link(cls.__qualname__, self, by_value, report, context_vars, forward=forward)
         self._link = link
         # Not at exit: the link sees to that by itself.
-        weakref.finalize(self, link.abandon, _GRACE).atexit = False
+        link.forgotten = weakref.finalize(self, link.abandon, _GRACE)
+        link.forgotten.atexit = False
+        if old is not None and old.forgotten is not None:
+            old.forgotten.detach()
+
+    def _replace(self, link: Link, number: int) -> None:
+        """Stop the work on a message, if it may have begun, with the child that does it."""
+        if link.forget(number) and self._link is link:
+            link.kill("since a send gave up that was to stop its work")
+            link.finish_elsewhere(_GRACE)  # in synchronous mode nobody else would see to its end
+            self._start(link.context_vars, link.forward)
 
     def _linked(self) -> Link:
         if self._link is None:
@@ -261,6 +327,10 @@ def _reporter(reference: weakref.ref[BgProcess]) -> Callable[[tuple[Any, ...]], 
         try:
             if event[0] == "write":
                 process.on_write(*event[1:])
+            elif event[0] == "told":
+                from mt.aio.proc._forward import repeat
+
+                repeat(event[1])
             else:
                 process.on_event(event)
         except Exception:

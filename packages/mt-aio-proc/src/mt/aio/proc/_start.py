@@ -1,51 +1,62 @@
-"""Starting a child: a fresh interpreter, never a fork of the user's process."""
+"""Starting a child: a fork of the nursery or a fresh interpreter, never a fork of this process."""
 
 from __future__ import annotations
 
 import marshal
 import os
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from mt.aio.proc import _child, _protocol
-from mt.aio.proc._protocol import Buffer, Frame
+from mt.aio.proc import _child, _protocol, _zygote
+from mt.aio.proc._frames import Buffer, Frame
+from mt.aio.proc._handle import Forked, Own
 
 if TYPE_CHECKING:
     import socket
     import subprocess
+
+    from mt.aio.proc._handle import Handle
 
 
 @dataclass(frozen=True)
 class Child:
     """A started child and the parent's ends of what connects the two."""
 
-    popen: subprocess.Popen[bytes]
+    process: Handle
     channel: socket.socket
+    aside: socket.socket
     lifeline: int
     stdout: int
     stderr: int
-    ended: int  # a descriptor that is readable when the process has ended
-    ending: IO[bytes] | None  # its other end, if there is one
-
-    def write(self, buffers: list[memoryview]) -> int:
-        """Write to the channel what fits; a child that is gone is an error, never a SIGPIPE."""
-        import socket
-
-        return self.channel.sendmsg(buffers, (), getattr(socket, "MSG_NOSIGNAL", 0))
 
     def close(self) -> None:
         """Close the parent's ends."""
-        self.channel.close()
-        for descriptor in (self.lifeline, self.stdout, self.stderr, self.ended):
-            os.close(descriptor)
+        self.process.close()
+        self._close_ends()
 
     def disown(self) -> None:
         """Close everything in a fork of the parent, which must not keep any end open."""
-        self.close()
-        if self.ending is not None:
-            self.ending.close()
+        self.process.disown()
+        self._close_ends()
+
+    def _close_ends(self) -> None:
+        self.channel.close()
+        self.aside.close()
+        for descriptor in (self.lifeline, self.stdout, self.stderr):
+            os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class _Theirs:
+    """The child's ends."""
+
+    channel: socket.socket
+    aside: socket.socket
+    lifeline: int
+    stdout: int
+    stderr: int
 
 
 def start() -> Child:
@@ -60,24 +71,64 @@ def start() -> Child:
         raise NotImplementedError("BgProcess needs a POSIX system; on Windows, use it inside WSL")
     if not sys.executable:
         raise RuntimeError("sys.executable is empty: set it to the interpreter to be started")
-    import socket
-
     with ExitStack() as ours, ExitStack() as theirs:
-        channel, their_channel = socket.socketpair()
-        ours.enter_context(channel)
-        theirs.enter_context(their_channel)
+        channel, their_channel = _pair(ours, theirs)
+        aside, their_aside = _pair(ours, theirs)
         their_lifeline, lifeline = _pipe(theirs, ours)
         stdout, their_stdout = _pipe(ours, theirs)
         stderr, their_stderr = _pipe(ours, theirs)
-        popen = _popen((their_channel.fileno(), their_lifeline), their_stdout, their_stderr)
-        ours.callback(popen.wait)
-        ours.callback(popen.kill)
+        ends = _Theirs(their_channel, their_aside, their_lifeline, their_stdout, their_stderr)
+        process = (_fork(ours, ends, lifeline) if _zygote.possible() else None) or _fresh(
+            ours, ends
+        )
         channel.setblocking(False)
+        aside.setblocking(False)
         os.set_blocking(stdout, False)
         os.set_blocking(stderr, False)
-        child = Child(popen, channel, lifeline, stdout, stderr, *_end_of(popen))
+        child = Child(process, channel, aside, lifeline, stdout, stderr)
         ours.pop_all()
     return child
+
+
+def _fork(ours: ExitStack, ends: _Theirs, lifeline: int) -> Handle | None:
+    """Have the nursery fork a child; None if it cannot."""
+    import socket
+
+    def begin() -> _zygote.Nursery:
+        return _zygote.Nursery(_popen_one, ends.stdout, ends.stderr, _world())
+
+    with ExitStack() as stack:
+        report, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        stack.enter_context(theirs)
+        ours.enter_context(report)
+        report.setblocking(False)
+        folder = os.open(".", os.O_PATH)
+        stack.callback(os.close, folder)
+        descriptors = [ends.channel.fileno(), ends.aside.fileno(), ends.lifeline]
+        descriptors += [ends.stdout, ends.stderr, folder, theirs.fileno(), lifeline]
+        nursery = _zygote.ask(descriptors, begin)
+    if nursery is None:
+        report.close()
+        return None
+    return Forked(report, nursery.popen)
+
+
+def _fresh(ours: ExitStack, ends: _Theirs) -> Handle:
+    """Start an interpreter for this child alone."""
+    passed = (ends.channel.fileno(), ends.aside.fileno(), ends.lifeline)
+    popen = _popen(passed, ends.stdout, ends.stderr)
+    ours.callback(popen.wait)
+    ours.callback(popen.kill)
+    return Own(popen)
+
+
+def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:
+    import socket
+
+    our_end, their_end = socket.socketpair()
+    ours.enter_context(our_end)
+    theirs.enter_context(their_end)
+    return our_end, their_end
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
@@ -88,7 +139,11 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
     return readable, writable
 
 
-def _popen(passed: tuple[int, int], stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+def _popen_one(passed: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+    return _popen((passed,), stdout, stderr)
+
+
+def _popen(passed: tuple[int, ...], stdout: int, stderr: int) -> subprocess.Popen[bytes]:
     """Start the interpreter; until it is ready for an interrupt, it gets none."""
     import signal
     import subprocess
@@ -106,12 +161,22 @@ def _popen(passed: tuple[int, int], stdout: int, stderr: int) -> subprocess.Pope
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def greeting(segments: list[Buffer]) -> list[Buffer]:
-    """What the child reads first: where to import from, then the set-up frame."""
-    path = [str(os.fsdecode(entry)) for entry in sys.path]  # some put in what is no plain str
-    world = marshal.dumps((path, [str(argument) for argument in sys.argv]))
+def greeting(segments: list[Buffer], forward: tuple[str, ...] = ()) -> list[Buffer]:
+    """What the child reads first: this process's world, then the set-up frame."""
     frame = _protocol.pack(Frame(_protocol.SETUP, 0, segments))
-    return [len(world).to_bytes(8, "little") + world, *frame]
+    return [_world(forward), *frame]
+
+
+def _world(forward: tuple[str, ...] = ()) -> bytes:
+    """Where to import from, and what else a child takes over from this process as it is now."""
+    world = {
+        "path": [str(os.fsdecode(entry)) for entry in sys.path],  # some are no plain str
+        "argv": [str(argument) for argument in sys.argv],
+        "environ": {bytes(name): bytes(value) for name, value in os.environb.items()},
+        "forward": forward,
+    }
+    data = marshal.dumps(world)
+    return len(data).to_bytes(8, "little") + data
 
 
 def _options() -> list[str]:
@@ -126,21 +191,3 @@ def _options() -> list[str]:
     if sys.flags.optimize:
         options.append("-" + "O" * sys.flags.optimize)
     return options + [f"-W{option}" for option in sys.warnoptions]
-
-
-def _end_of(popen: subprocess.Popen[bytes]) -> tuple[int, IO[bytes] | None]:
-    """Return a descriptor that becomes readable when the process has ended, and its other end."""
-    if sys.platform == "linux":
-        with suppress(OSError):  # an old kernel, or a sandbox that forbids it
-            return os.pidfd_open(popen.pid), None
-    import threading
-
-    readable, writable = os.pipe()
-    ending = open(writable, "wb", buffering=0)  # noqa: SIM115 - closed by the thread
-
-    def wait() -> None:
-        popen.wait()
-        ending.close()
-
-    threading.Thread(target=wait, name=f"mt-aio-wait-{popen.pid}", daemon=True).start()
-    return readable, ending

@@ -1,12 +1,13 @@
-"""Those who wait for a reply: a coroutine on its event loop, or a thread in synchronous mode."""
+"""Those who wait for a reply: a thread, in synchronous mode; for event loops see `_loops`."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from queue import Empty
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from mt.aio.proc._protocol import Frame
+from mt.aio.proc._frames import PART, Frame
 
 if TYPE_CHECKING:
     from mt.aio.proc._driver import Driver
@@ -15,67 +16,42 @@ Outcome: TypeAlias = Frame | Callable[[], BaseException]
 """The reply, or what makes the error for who waits in vain."""
 
 
+class Waiter(Protocol):
+    """Whoever waits for the reply to a message."""
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take the reply, or a part of it; called by whoever has read it."""
+
+    async def wait(self, timeout: float | None) -> Frame:
+        """Return the reply, or its next part, or raise."""
+
+
 class ThreadWaiter:
     """Waits by blocking its thread, which watches the descriptors meanwhile."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._outcome: Outcome | None = None
+        self._outcomes: deque[Outcome] = deque()
 
     def settle(self, outcome: Outcome) -> None:
-        self._outcome = outcome
+        self._outcomes.append(outcome)
         self._driver.poke()
 
     async def wait(self, timeout: float | None) -> Frame:
-        """Return the reply, or raise; never suspends."""
-        if not self._driver.wait(lambda: self._outcome is not None, timeout) and not self._outcome:
+        """Return the reply, or its next part, or raise; never suspends."""
+        if not self._driver.wait(self._settled, timeout) and not self._outcomes:
             raise Empty
-        return _frame(self._outcome)
+        return next_frame(self._outcomes)
+
+    def _settled(self) -> bool:
+        return bool(self._outcomes)
 
 
-class LoopWaiter:
-    """Waits as a future of the running event loop, which watches the descriptors."""
-
-    def __init__(self, driver: Driver) -> None:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        driver.attach(loop)
-        self._future: asyncio.Future[Outcome] = loop.create_future()
-
-    def settle(self, outcome: Outcome) -> None:
-        from asyncio import _get_running_loop
-
-        loop = self._future.get_loop()
-        if _get_running_loop() is loop:
-            self._set(outcome)
-            return
-        try:
-            loop.call_soon_threadsafe(self._set, outcome)
-        except RuntimeError:  # the loop is closed, and nobody waits any more
-            return
-
-    async def wait(self, timeout: float | None) -> Frame:
-        """Return the reply, or raise."""
-        timer = None
-        if timeout is not None:
-            timer = self._future.get_loop().call_later(max(timeout, 0), self._set, Empty)
-        try:
-            return _frame(await self._future)
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    def _set(self, outcome: Any) -> None:
-        if not self._future.done():
-            self._future.set_result(outcome)
-
-
-Waiter: TypeAlias = ThreadWaiter | LoopWaiter
-
-
-def _frame(outcome: Outcome | None) -> Frame:
+def next_frame(outcomes: deque[Outcome]) -> Frame:
+    """Take the next outcome; the last one stays."""
+    outcome = outcomes[0]
     if isinstance(outcome, Frame):
+        if outcome.kind == PART:
+            outcomes.popleft()
         return outcome
-    assert outcome is not None  # noqa: S101 - for mypy: whoever calls has seen to it
     raise outcome()

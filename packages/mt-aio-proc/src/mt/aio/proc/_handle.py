@@ -1,0 +1,185 @@
+"""A process that was started, whoever its parent is: is it alive, how did it end, kill it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from mt.aio.proc._passing import receive
+
+if TYPE_CHECKING:
+    import socket
+    import subprocess
+    from typing import Protocol
+
+    class Handle(Protocol):
+        """What a link needs of its process."""
+
+        watched: int
+
+        @property
+        def returncode(self) -> int | None:
+            """The exit status, or the negative number of a signal; None if nobody knows."""
+
+        @property
+        def pid(self) -> int:
+            """The process id."""
+
+        def ended(self) -> bool:
+            """Look whether it has ended; if so, `returncode` says how, if anybody knows."""
+
+        def kill(self) -> None:
+            """Kill it."""
+
+        def close(self) -> None:
+            """Close what tells of the end."""
+
+        def disown(self) -> None:
+            """Do so in a fork of this process, and keep away from it from now on."""
+
+
+BOOT = 30.0  # seconds for a nursery to come up; arbitrary
+_DYING = 0.2  # seconds between a nursery's last word and its death; arbitrary
+
+
+class Own:
+    """A child of this process.
+
+    Attributes:
+        watched: a descriptor that is readable when the process has ended.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+        self._ending: IO[bytes] | None = None
+        self.watched = self._end()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._popen.returncode
+
+    def ended(self) -> bool:
+        return self._popen.poll() is not None
+
+    def kill(self) -> None:
+        self._popen.kill()
+
+    def close(self) -> None:
+        os.close(self.watched)
+
+    def disown(self) -> None:
+        self.close()
+        if self._ending is not None:
+            self._ending.close()
+        self._popen.returncode = 0  # or its destructor would try to reap it
+
+    def _end(self) -> int:
+        if sys.platform == "linux":
+            with suppress(OSError):  # an old kernel, or a sandbox that forbids it
+                return os.pidfd_open(self._popen.pid)
+        readable, writable = os.pipe()
+        ending = self._ending = open(writable, "wb", buffering=0)  # noqa: SIM115 - closed below
+
+        def wait() -> None:
+            self._popen.wait()
+            ending.close()
+
+        name = f"mt-aio-wait-{self._popen.pid}"
+        threading.Thread(target=wait, name=name, daemon=True).start()
+        return readable
+
+
+class Forked:
+    """A child of the nursery, which reports its process id and then how it ended.
+
+    If the nursery is gone before that, nobody knows how; that the child has ended, the descriptor
+    of the process itself tells, which is watched from then on.
+    """
+
+    def __init__(self, report: socket.socket, nursery: subprocess.Popen[bytes]) -> None:
+        self._returncode: int | None = None
+        self._report = report
+        self._nursery = nursery
+        self._pid: int | None = None
+        self._process = -1
+        self._ended = False
+        self._lock = threading.RLock()
+        self.watched = report.fileno()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._returncode
+
+    @property
+    def pid(self) -> int:
+        if self._pid is None:
+            self._wait_for_pid()
+        return -1 if self._pid is None else self._pid
+
+    def ended(self) -> bool:
+        with self._lock:
+            while not self._ended and self.watched != self._process:
+                try:
+                    data, descriptors = receive(self._report, 8)
+                except BlockingIOError:
+                    return False
+                self._take(
+                    int.from_bytes(data, "little", signed=True), descriptors, told=bool(data)
+                )
+            if not self._ended:
+                poll = select.poll()
+                poll.register(self._process, select.POLLIN)
+                self._ended = bool(poll.poll(0))
+            return self._ended
+
+    def kill(self) -> None:
+        with self._lock:
+            if self._pid is None and not self._wait_for_pid():
+                self._nursery.kill()  # it never came up
+            elif self._process >= 0:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._process, signal.SIGKILL)
+
+    def close(self) -> None:
+        with self._lock:
+            self._report.close()
+            if self._process >= 0:
+                os.close(self._process)
+                self._process = -1
+
+    def disown(self) -> None:
+        self._lock = threading.RLock()
+        self._ended = True
+        self.close()
+
+    def _take(self, value: int, descriptors: list[int], *, told: bool) -> None:
+        """Take what the nursery says: the pid, then the exit status; or its end."""
+        if told and self._pid is None:
+            self._pid, (self._process,) = value, descriptors
+        elif told:
+            self._returncode, self._ended = value, True
+        elif self._pid is None:  # it has not come up, or could not fork
+            with suppress(Exception):  # not dead: TimeoutExpired
+                self._returncode = self._nursery.wait(_DYING)
+            self._ended = True
+        else:
+            self.watched = self._process
+
+    def _wait_for_pid(self) -> bool:
+        with self._lock:
+            if self._ended:
+                return True
+            poll = select.poll()
+            poll.register(self._report.fileno(), select.POLLIN)
+            poll.poll(BOOT * 1000)
+            self.ended()
+            return self._pid is not None or self._ended

@@ -1,0 +1,196 @@
+"""Log records, warnings and context variables that cross over, where they are wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import sys
+import threading
+import warnings
+
+import pytest
+
+from mt.aio.core import srun
+from mt.aio.proc import BgProcess
+
+LIMIT = 10
+
+
+@pytest.fixture
+def forwarding():
+    """Start a process that forwards; it calls what it is told to call."""
+    started = []
+
+    class Caller(BgProcess):
+        def child_handle_message(self, msg):
+            func, *args = msg
+            return func(*args)
+
+    def start(*forward):
+        started.append(Caller(forward=forward))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.close(0)
+
+
+def test_log_records(mode, forwarding, caplog):
+    """They come to the loggers of their names, before the reply, with exceptions as text."""
+
+    def log():
+        logger = logging.getLogger("a.library")
+        logger.debug("too low")
+        logger.warning("number %d", 5)
+        try:
+            1 / 0  # noqa: B018 - it raises
+        except ZeroDivisionError:
+            logger.exception("failed")
+
+    process = forwarding("logging")
+    mode.run(process.send, (log,), recv_timeout=LIMIT)
+    assert [(r.name, r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("a.library", "WARNING", "number 5"),
+        ("a.library", "ERROR", "failed"),
+    ]
+    assert "ZeroDivisionError" in caplog.records[1].exc_text
+    assert caplog.records[0].process == process.pid
+
+
+def test_the_levels_of_this_process_apply(forwarding, caplog):
+    """A logger that is not interested here stays silent."""
+    caplog.set_level(logging.ERROR, "a.library")
+    process = forwarding("logging")
+    srun(process.send, (lambda: logging.getLogger("a.library").warning("no"),))
+    assert caplog.records == []
+
+
+def test_log_records_from_threads(forwarding, caplog):
+    """Frames of several threads do not get mixed up."""
+
+    def log():
+        def work(name):
+            for n in range(50):
+                logging.getLogger(name).warning("%d %s", n, "x" * 500)
+
+        threads = [threading.Thread(target=work, args=(f"t{i}",)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return "done"
+
+    process = forwarding("logging")
+    assert srun(process.send, (log,), recv_timeout=LIMIT) == "done"
+    assert len(caplog.records) == 200
+
+
+def test_warnings(mode, forwarding):
+    """They are issued here, with their category."""
+
+    def warn():
+        warnings.warn("careful", BytesWarning, stacklevel=1)
+
+    process = forwarding("warnings")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        mode.run(process.send, (warn,), recv_timeout=LIMIT)
+    if not sys.warnoptions:  # else the child follows them
+        assert [(str(w.message), w.category) for w in caught] == [("careful", BytesWarning)]
+
+
+def test_nothing_by_default(mode, forwarding, caplog):
+    """A record goes where the child's logging sends it."""
+    process = forwarding()
+    mode.run(process.send, (lambda: logging.getLogger("a").warning("no"),), recv_timeout=LIMIT)
+    assert caplog.records == []
+
+
+@pytest.fixture
+def context_module(tmp_path, monkeypatch):
+    """Give a module with a context variable that both sides can import."""
+    (tmp_path / "context_of_mine.py").write_text(
+        "import contextvars\nrequest = contextvars.ContextVar('request')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import context_of_mine
+
+    yield context_of_mine
+    sys.modules.pop("context_of_mine")
+
+
+def _look():
+    import context_of_mine
+
+    return context_of_mine.request.get("not set")
+
+
+def test_context_variables(mode, forwarding, context_module):
+    """A handler sees the value that its message's sender saw; the next message has its own."""
+    process = forwarding("context_of_mine:request")
+
+    async def body(context_vars):
+        unset = await process.send((_look,), context_vars=context_vars)
+        context_module.request.set("first")
+        return unset, await process.send((_look,), context_vars=context_vars)
+
+    assert contextvars.copy_context().run(mode.run, body) == ("not set", "first")
+    assert mode.run(process.send, (_look,)) == "not set"
+
+
+def test_context_variables_of_two_tasks(forwarding, context_module):
+    """Each task's own."""
+    process = forwarding("context_of_mine:request")
+
+    async def one(name):
+        context_module.request.set(name)
+        return await process.send((_look,))
+
+    async def body():
+        return await asyncio.gather(*[one(n) for n in range(5)])
+
+    assert asyncio.run(body()) == list(range(5))
+
+
+def test_context_variables_in_a_stream(mode, forwarding, context_module):
+    """All parts are made in the same context."""
+    process = forwarding("context_of_mine:request")
+
+    def parts():
+        return (_look() for _ in range(3))
+
+    async def body(context_vars):
+        context_module.request.set("here")
+        return [p async for p in process.stream((parts,), context_vars=context_vars)]
+
+    assert contextvars.copy_context().run(mode.run, body) == ["here"] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("loging", ValueError), ("no_module:x", ImportError), ("sys:no_variable", AttributeError)],
+)
+def test_what_cannot_be_forwarded(name, error):
+    """It is refused before anything is started."""
+    with pytest.raises(error):
+        BgProcess(forward=[name])
+
+
+def test_a_child_imports_little(run_program, tmp_path):
+    """One that forwards nothing has imported none of what would slow down its start."""
+    (tmp_path / "looker_of_mine.py").write_text(
+        "import sys\n"
+        "from mt.aio.proc import BgProcess\n"
+        "class Looker(BgProcess):\n"
+        "    def child_handle_message(self, msg):\n"
+        "        return [name for name in msg if name in sys.modules]\n"
+    )
+    out = run_program("""
+        from mt.aio.core import srun
+        from looker_of_mine import Looker
+        heavy = "asyncio socket multiprocessing logging typing enum re subprocess threading"
+        with Looker() as looker:
+            print(srun(looker.send, heavy.split()))
+    """)
+    assert out == "[]\n"
