@@ -9,7 +9,8 @@ from mt.aio.core.lowlevel import ContextVars, is_async
 from mt.aio.proc._queue_kind import Kind, kind_of
 
 INTERVAL = 0.001
-TURNS = 128  # calls after which one gives way to the event loop; arbitrary, a power of two
+PLAIN = Kind.PLAIN
+TURNS = 256  # calls after which one gives way to the event loop; arbitrary
 
 
 class PutQueue(Protocol):
@@ -84,7 +85,7 @@ async def qput_aio(
     if not _calls % TURNS:
         await _give_way()
     kind = kind_of(type(q))
-    if kind is Kind.PLAIN:
+    if kind is PLAIN:
         try:
             q.put(obj, False)  # type: ignore[call-arg]  # not a PipeQueue
         except Full:
@@ -145,7 +146,7 @@ async def qget_aio(
     if not _calls % TURNS:
         await _give_way()
     kind = kind_of(type(q))
-    if kind is Kind.PLAIN:
+    if kind is PLAIN:
         try:
             return q.get(False)  # type: ignore[call-arg]  # not a PipeQueue
         except Empty:

@@ -221,7 +221,9 @@ def prepared(q: Any, obj: Any) -> Any:
 
     A queue whose `put` is not the usual one is given the object itself.
     """
-    if type(obj) in PLAIN or type(q).put not in (queues.Queue.put, queues.JoinableQueue.put):
+    if type(q).put not in (queues.Queue.put, queues.JoinableQueue.put):
+        return obj
+    if type(obj) in PLAIN or (type(obj) is tuple and PLAIN.issuperset(map(type, obj))):
         return obj
     return Pickled(pickled(obj))
 

@@ -1,0 +1,73 @@
+"""Queues that can only be asked: one timer asks for all who wait."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+
+import pytest
+
+from mt.aio.core import srun
+from mt.aio.proc import qget_aio, qput_aio
+
+
+class Own:
+    """A queue of another make: a list with put and get."""
+
+    def __init__(self, size):
+        self.items, self.size = [], size
+
+    def put(self, item, block=True):
+        """Put an item if there is room."""
+        if len(self.items) >= self.size:
+            raise queue.Full
+        self.items.append(item)
+
+    def get(self, block=True):
+        """Get the oldest item if there is one."""
+        if not self.items:
+            raise queue.Empty
+        return self.items.pop(0)
+
+
+def test_a_queue_of_another_make(async_mode):
+    """Anything with put and get that raise Full and Empty: it is asked again and again."""
+    q = Own(2)
+
+    async def body(context_vars):
+        getting = [asyncio.ensure_future(qget_aio(q)) for _ in range(3)]
+        putting = [asyncio.ensure_future(qput_aio(q, n)) for n in range(6)]
+        async with asyncio.timeout(20):
+            got = await asyncio.gather(*getting)
+            got += [await qget_aio(q) for _ in range(3)]
+            await asyncio.gather(*putting)
+        with pytest.raises(queue.Empty):
+            await qget_aio(q, timeout=0.01, aio_interval=0)
+        return got
+
+    assert sorted(async_mode.run(body)) == list(range(6))
+    srun(qput_aio, q, 1)
+    assert srun(qget_aio, q) == 1
+
+
+def test_one_timer_for_all_who_wait(monkeypatch):
+    """A thousand coroutines wait for a queue that can only be asked: it is asked as by one."""
+    looks = 0
+
+    class Looked(Own):
+        def empty(self):
+            nonlocal looks
+            looks += 1
+            return not self.items
+
+    q = Looked(1)
+
+    async def body():
+        waiting = [asyncio.ensure_future(qget_aio(q, aio_interval=0.01)) for _ in range(1000)]
+        await asyncio.sleep(0.3)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+    asyncio.run(body())
+    assert 1 <= looks <= 31
