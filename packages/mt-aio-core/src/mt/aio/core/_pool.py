@@ -149,14 +149,16 @@ class Pool:
         if not self.watched:
             self.watched = True
             if not self.watcher:
-                self.watcher = True
-                threading.Thread(target=self._watch, name="mt-aio-watch", daemon=True).start()
+                self.watcher = _started(self._watch, "mt-aio-watch")
             self.rush.put(None)
         return 0
 
     def _start(self, count: int) -> None:
-        for _ in range(count):
-            threading.Thread(target=self._work, name="mt-aio-worker", daemon=True).start()
+        for done in range(count):
+            if not _started(self._work, "mt-aio-worker"):
+                with self.lock:
+                    self.threads -= count - done
+                return
 
     def _work(self) -> None:
         """Run jobs for ever, or, for a thread beyond BASE, until the rush is over."""
@@ -223,6 +225,15 @@ class Pool:
             if not self.nothing_kept.wait_for(lambda: not self.kept, EXIT_PATIENCE):
                 names = ", ".join(sorted(job.describe() for job in self.kept.values()))
                 logger.error("not finished %g s after the end: %s", EXIT_PATIENCE, names)
+
+
+def _started(target: Callable[[], None], name: str) -> bool:
+    """Start a thread; from Python 3.12 on that is refused once the interpreter is ending."""
+    try:
+        threading.Thread(target=target, name=name, daemon=True).start()
+    except RuntimeError:
+        return False  # those that run already do the rest
+    return True
 
 
 def put(job: Job) -> None:
