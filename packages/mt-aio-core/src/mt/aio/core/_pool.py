@@ -268,7 +268,10 @@ class Pool:
             if self.watched:
                 return
             if self.watcher is None:
-                self.watcher = _start(self._watch, "mt-aio-watch")
+                try:
+                    self.watcher = _start(self._watch, "mt-aio-watch")
+                except RuntimeError:  # the interpreter is ending: the threads that run must do
+                    return
             self.watched = True
         self.duty.put(None)
 
