@@ -12,6 +12,8 @@ import pytest
 
 from mt.aio.core import srun
 from mt.aio.proc import BgProcess
+from mt.aio.proc._frames import PART, RETURNED, Frame
+from mt.aio.proc._loops import LoopListener
 
 LIMIT = 10
 
@@ -191,3 +193,23 @@ def test_on_a_loop_without_add_reader(start):
     with asyncio.Runner(loop_factory=NoReaderLoop) as runner:
         assert runner.run(_collect(process, 30, {"async": True})) == list(range(30))
     process.close()
+
+
+def test_a_wake_that_comes_late():
+    """One for a part that has been taken already does not end the wait for the next."""
+
+    class NoDriver:
+        def attach(self, loop):
+            pass
+
+    async def body():
+        listener = LoopListener(NoDriver())
+        await asyncio.to_thread(listener.settle, Frame(PART, 1, [b"first"]))
+        taken = await listener.wait(None)
+        asyncio.get_running_loop().call_soon(listener._wake)
+        asyncio.get_running_loop().call_later(
+            0.01, listener.settle, Frame(RETURNED, 1, [b"second"])
+        )
+        return taken.segments, (await listener.wait(None)).segments
+
+    assert asyncio.run(body()) == ([b"first"], [b"second"])

@@ -76,19 +76,19 @@ class LoopListener:
 
     async def wait(self, timeout: float | None) -> Frame:
         """Return the next part, or the end, or raise."""
-        if not self._outcomes:
-            self._waiter = self._loop.create_future()
-            timer = None
-            if timeout is not None:
-                timer = self._loop.call_later(max(timeout, 0), self._wake)
+        loop = self._loop
+        deadline = None if timeout is None else loop.time() + max(timeout, 0)
+        while not self._outcomes:  # a wake may be late: for what has been taken already
+            self._waiter = loop.create_future()
+            timer = None if deadline is None else loop.call_at(deadline, self._wake)
             try:
                 await self._waiter
             finally:
                 self._waiter = None
                 if timer is not None:
                     timer.cancel()
-        if not self._outcomes:
-            raise Empty
+            if not self._outcomes and deadline is not None and loop.time() >= deadline:
+                raise Empty
         return next_frame(self._outcomes)
 
     def _wake(self) -> None:
