@@ -135,6 +135,11 @@ def _shuffle(plain: Bytes, width: int) -> Bytes:
     return planes.reshape(-1)
 
 
+def opaque(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """See records as mere bytes: numpy, copying them, leaves out what lies between the fields."""
+    return array.view(f"V{array.dtype.itemsize}") if array.dtype.names else array
+
+
 def codec_of(dset: h5py.Dataset, deflate: Deflate = "auto") -> Codec | None:
     """Give the codec of a dataset's filters; None if they are left to HDF5 itself.
 

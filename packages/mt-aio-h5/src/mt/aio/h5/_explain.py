@@ -67,9 +67,6 @@ def _system_error(exc: OSError, path: str, name: str | None) -> OSError:
     if number is not None:
         told = os.strerror(number) if "errno = " in text else cause  # the rest are addresses
         return OSError(number, where + told, path)
-    if "required filter" in text or "not registered" in text or "filter plugin" in text:
-        advice = 'pip install "mt-aio-h5[plugins]"'
-        return OSError(errno.ENOTSUP, f"{where}{cause}: a filter is missing; {advice}", path)
     if name is not None:
         return OSError(errno.EIO, f"{where}cannot be read or written ({cause})", path)
     return OSError(errno.EINVAL, _trouble(text, cause), path)

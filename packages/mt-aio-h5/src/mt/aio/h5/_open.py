@@ -159,6 +159,7 @@ class OpenFileH5(DraftContext):
         return Draft(self._path, self._plan)
 
     def _opened(self, *, writing: bool = False) -> h5py.File:
+        file = super()._opened()
         if writing and self.mode == "r":
             raise io.UnsupportedOperation(f'{self!r} is open for reading: use mode "r+" or "a"')
-        return super()._opened()
+        return file

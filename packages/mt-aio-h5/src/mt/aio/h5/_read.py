@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mt.aio.h5._codec import DamagedChunkError, codec_of
+from mt.aio.h5._codec import DamagedChunkError, codec_of, opaque
 from mt.aio.h5._crew import batches, mapped
 from mt.aio.h5._explain import explained
 from mt.aio.h5._grid import Box, Origin, Span, blocks, pieces, spans_of
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 # Less than this is read in one go. Arbitrary: a millisecond or so.
 SMALL = 2**19
 
-PIECE = 8 * 2**20
+PIECE = 32 * 2**20
 
 
 def find_dataset(file: h5py.File, path: str, name: str) -> h5py.Dataset:
@@ -51,7 +54,7 @@ def read_dataset(
     """Read what is selected of a dataset, as `dataset[selection]` does."""
     dset = find_dataset(file, path, name)
     with explained(path, name):
-        _provide_filters(dset)
+        _provide_filters(dset, path)
     spans = _spans_worth_it(dset, selection)
     if spans is None:
         report = Report(progress, 0)
@@ -63,19 +66,26 @@ def read_dataset(
     return out.reshape([span.count for span in spans if not span.single])
 
 
-def _provide_filters(dset: h5py.Dataset) -> None:
-    """Register the filters of hdf5plugin, if one is missing and the package is there."""
+def _provide_filters(dset: h5py.Dataset, path: str) -> None:
+    """Register the filters of hdf5plugin, if one is missing and the package is there.
+
+    Raises:
+        OSError: one is missing nevertheless
+    """
     from h5py import h5z
 
     plist = dset.id.get_create_plist()
-    codes = [plist.get_filter(at)[0] for at in range(plist.get_nfilters())]
-    if all(h5z.filter_avail(code) for code in codes):
+    filters = [plist.get_filter(at) for at in range(plist.get_nfilters())]
+    missing = [each for each in filters if not h5z.filter_avail(each[0])]
+    if not missing:
         return
-    from contextlib import suppress
-    from importlib import import_module
-
     with suppress(ModuleNotFoundError):
         import_module("hdf5plugin")
+    for code, _, _, name in missing:
+        if not h5z.filter_avail(code):
+            what = f"filter {code} ({name.decode(errors='replace')})"
+            text = f'Dataset {dset.name!r} needs {what}: pip install "mt-aio-h5[plugins]"'
+            raise OSError(errno.ENOTSUP, text, path)
 
 
 def _spans_worth_it(dset: h5py.Dataset, selection: Any) -> list[Span] | None:
@@ -120,12 +130,14 @@ def _read_chunks(
     Returns:
         Whether all is well. If not, HDF5 is to try, and to say what is wrong.
     """
+    import numpy as np
+
     with explained(path, dset.name):
         codec = codec_of(dset)
-        fill = dset.fillvalue
+        fill = opaque(np.asarray(dset.fillvalue, out.dtype))
     if codec is None:
         return False
-    chunks = dset.chunks
+    out, chunks = opaque(out), dset.chunks
     size = prod(chunks) * out.dtype.itemsize
 
     def decode(batch: list[_Stored]) -> int:

@@ -43,16 +43,20 @@ class H5Item:
 
 
 class _Total:
-    """One progress for many datasets."""
+    """One progress for many datasets; what is no array is too small to count."""
 
     def __init__(self, progress: Progress, total: int) -> None:
-        self.total = total
+        self.total = self._left = total
         self._report = Report(progress, total)
 
     def update(self, n: int) -> None:
+        """Count `n` more bytes."""
+        n = min(n, self._left)
+        self._left -= n
         self._report.advance(n)
 
     def finish(self) -> None:
+        """Count what is left."""
         self._report.finish()
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mt.aio.h5._codec import codec_of
+from mt.aio.h5._codec import codec_of, opaque
 from mt.aio.h5._crew import batches, mapped
 from mt.aio.h5._explain import explained
 from mt.aio.h5._grid import Box, Origin, blocks, origins
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Between pieces of this size it is looked whether the caller has been cancelled, and h5py's lock
 # is free. Arbitrary: some milliseconds of plain writing, or tens of compressing.
-PLAIN_PIECE = 8 * 2**20
+PLAIN_PIECE = 32 * 2**20
 FILTERED_PIECE = 2**20
 
 _PLAIN_KINDS = "biufcSV"
@@ -143,9 +143,11 @@ def _write_chunks(
     dset: h5py.Dataset, array: Array, codec: Codec, report: Report, path: str
 ) -> None:
     """Compress in threads, and hand HDF5 chunks that are ready to be stored."""
+    import numpy as np
+
     chunks = dset.chunks
     size = prod(chunks) * array.dtype.itemsize
-    fill = dset.fillvalue
+    array, fill = opaque(array), opaque(np.asarray(dset.fillvalue, array.dtype))
 
     def encode(batch: list[Origin]) -> list[tuple[Origin, bytes]]:
         return [(at, codec.encode(_chunk_at(array, at, chunks, fill))) for at in batch]
@@ -158,7 +160,7 @@ def _write_chunks(
             for origin, packed in batch:
                 with explained(path, dset.name):
                     store(origin, packed)
-                count += _count_at(origin, array.shape, chunks)
+                count += _count_at(origin, dset.shape, chunks)
             report.advance(count * array.dtype.itemsize)
 
 
