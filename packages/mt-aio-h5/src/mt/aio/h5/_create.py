@@ -67,7 +67,8 @@ class CreateFileH5(DraftContext):
     **On error.** Also when closing, flushing or renaming fails: the temporary file is removed,
     the target is untouched, the error is raised. A process that is killed leaves the temporary
     file behind, and the target whole. Leave the closing to the context: should the disk be full,
-    a `handle.close()` in the body can leave HDF5 in a state that crashes the process.
+    a `handle.close()` in the body can leave HDF5 in a state that crashes the process, and so can a
+    dataset with filters that was filled through `handle` and dropped. `write` is safe.
 
     **Concurrency.** Any number of contexts may write one target; the last one to end wins, whole.
     Who has the old file open keeps its content. In asynchronous mode all HDF5 work of mt.aio is

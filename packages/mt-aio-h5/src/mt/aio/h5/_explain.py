@@ -32,6 +32,8 @@ def explained(path: str, name: str | None = None) -> Iterator[None]:
     except (TypeError, ValueError, IndexError, KeyError, RuntimeError) as exc:
         if type(exc) not in {TypeError, ValueError, IndexError, KeyError, RuntimeError}:
             raise
+        if type(exc) is RuntimeError and _ERRNO.search(str(exc)):  # a failing write, late
+            raise _system_error(OSError(str(exc)), path, name) from exc
         text = f"{place(path, name)}: {_cause(exc)}{_advice(exc)}"
         raise type(exc)(text) from exc
 
@@ -81,7 +83,7 @@ def _trouble(text: str, cause: str) -> str:
         return f"Is truncated{told}"
     if any(part in text for part in _UNCLOSED):
         return f"Is damaged, or was not closed by whoever wrote it ({cause})"
-    return f"Cannot be opened as HDF5 ({cause})"
+    return f"Is of no use to HDF5 ({cause})"
 
 
 def _holder(path: str) -> str:

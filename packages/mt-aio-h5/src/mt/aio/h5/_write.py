@@ -190,6 +190,8 @@ def _write_blocks(dset: h5py.Dataset, array: Array, report: Report, path: str) -
         with explained(path, dset.name):
             _write_block(dset, box, array[box])
         report.advance(prod(part.stop - part.start for part in box) * dset.dtype.itemsize)
+    with explained(path, dset.name):
+        dset.flush()  # what HDF5 cannot write when it lets go of a dataset may crash it later
 
 
 def _write_block(dset: h5py.Dataset, box: Box, block: np.ndarray[Any, Any]) -> None:
