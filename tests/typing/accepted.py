@@ -17,6 +17,7 @@ from mt.aio import (
     CreateFileH5,
     arun,
     arun2,
+    h5,
     ipython,
     json_load,
     json_save,
@@ -113,3 +114,14 @@ async def authors(context_vars: ContextVars, key: Hashable) -> None:
     assert_type(check_cancelled(), None)
     coro: Coroutine[Any, Any, int] = double(3, context_vars=context_vars)
     assert_type(await coro, int)
+
+
+async def arrays(path: Path, context_vars: ContextVars) -> None:
+    """HDF5 beyond CreateFileH5."""
+    async with h5.OpenFileH5(path, "a", context_vars, verify=True) as f:
+        assert_type(f, h5.OpenFileH5)
+        await f.write("x", [1, 2], attrs={"unit": "m"}, deflate="zlib", compression="gzip")
+        await f.read("x", slice(1), progress=lambda done, total: print(done, total))
+        assert_type(await f.run(len, "abc"), int)
+    await h5.h5_save(path, {"x": h5.H5Item([1], {"a": 1})}, 0o600, context_vars, verify=True)
+    assert_type(await h5.h5_load(path, {"x": 1}, context_vars, attrs=True), Any)
