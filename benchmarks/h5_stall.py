@@ -70,12 +70,13 @@ def draw(result: dict[str, Any]) -> str:
     """Make the chart as SVG: gaps over time, on a logarithmic scale from 1 ms to 10 s."""
     end = max(at for series in result.values() for at, _ in series)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 16} '
-        f'{TOP + HEIGHT + 48}" font-family="sans-serif" font-size="12" role="img" '
-        'aria-label="Longest gap of the event loop over time, plain h5py against mt.aio">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 16} '
+            f'{TOP + HEIGHT + 48}" font-family="sans-serif" font-size="12" role="img" '
+            'aria-label="Longest gap of the event loop over time, plain h5py against mt.aio">'
+        ),
         '<rect width="100%" height="100%" fill="#fff"/>',
-        f'<text x="{LEFT}" y="20" font-size="14">Gap of the event loop while 32 MB are written '
-        "as gzip</text>",
+        f'<text x="{LEFT}" y="20" font-size="14">Gap of the event loop, 32 MB of gzip</text>',
     ]
     for gap, label in ((1, "1 ms"), (10, "10 ms"), (100, "100 ms"), (1000, "1 s")):
         y = height(gap)

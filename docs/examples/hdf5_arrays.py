@@ -1,17 +1,21 @@
 import asyncio
+from typing import Any
 
 import numpy as np
 
 from mt.aio.core import srun
+from mt.aio.core.lowlevel import ContextVars
 from mt.aio.h5 import CreateFileH5, OpenFileH5
 
 
-async def save(path, data, context_vars={}):
+async def save(path: str, data: Any, context_vars: ContextVars = {}) -> None:
+    """Save an array, compressed on every core."""
     async with CreateFileH5(path, context_vars=context_vars) as f:
         await f.write("run/speed", data, compression="gzip", shuffle=True, attrs={"unit": "m/s"})
 
 
-async def last(path, context_vars={}):
+async def last(path: str, context_vars: ContextVars = {}) -> Any:
+    """Read the last two values."""
     async with OpenFileH5(path, context_vars=context_vars) as f:
         return await f.read("run/speed", slice(-2, None))
 

@@ -115,6 +115,7 @@ def _same(ours, plain):
 PROPERTIES = ("shape", "dtype", "maxshape", "chunks", "compression", "compression_opts", "shuffle")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(job=jobs(), deflate=st.sampled_from(DEFLATES))
 def test_what_we_write_h5py_reads(job, deflate):
@@ -154,6 +155,7 @@ def _slices(size):
     return st.builds(slice, bounds, bounds, st.none() | st.integers(1, 4))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(job=jobs(), data=st.data())
 def test_what_h5py_writes_we_read(job, data):
@@ -175,6 +177,7 @@ def test_what_h5py_writes_we_read(job, data):
         )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(shape=hnp.array_shapes(max_dims=3), grain=st.data(), target=st.integers(1, 400))
 def test_blocks_cover_an_array_once(shape, grain, target):
