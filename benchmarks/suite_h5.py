@@ -45,7 +45,7 @@ def cases(options: Options) -> Iterator[Case]:
             stack.enter_context(asyncio.Runner()),
             stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)),
             ways.sensor_data((32 if options.quick else 256) * 2**20),
-            3 if options.quick else 5,
+            min(options.rounds, 5 if options.quick else 3),  # a round of the large array is long
         )
         yield control_case(bench)
         yield from write_cases(bench)
