@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import warnings
@@ -62,7 +61,7 @@ def _netcdf(path):
 
 
 def _keras_like(path):
-    """Lay a file out as Keras 3 does weights; Keras itself would need a whole framework."""
+    """Lay a file out as Keras 3 does weights; Keras and its scipy are too large for us."""
     rng = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
         for layer, shape in (("dense", (30, 40)), ("dense_1", (40, 2))):
