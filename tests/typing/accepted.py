@@ -19,6 +19,7 @@ from mt.aio import (
     arun,
     arun2,
     fs,
+    h5,
     ipython,
     json_load,
     json_save,
@@ -218,3 +219,14 @@ async def blocks(context_vars: ContextVars) -> None:
     with enter(opened("a", {"async": False})) as content:
         assert_type(content, bytes)
     AprocManager(progress="saving")
+
+
+async def arrays(path: Path, context_vars: ContextVars) -> None:
+    """HDF5 beyond CreateFileH5."""
+    async with h5.OpenFileH5(path, "a", context_vars, verify=True) as f:
+        assert_type(f, h5.OpenFileH5)
+        await f.write("x", [1, 2], attrs={"unit": "m"}, deflate="zlib", compression="gzip")
+        await f.read("x", slice(1), progress=max)
+        assert_type(await f.run(len, "abc"), int)
+    await h5.h5_save(path, {"x": h5.H5Item([1], {"a": 1})}, 0o600, context_vars, verify=True)
+    assert_type(await h5.h5_load(path, {"x": 1}, context_vars, attrs=True), Any)

@@ -12,6 +12,7 @@ next use of the file or the end of the process, whichever comes first, is a segm
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -39,7 +40,10 @@ def close_file(handle: h5py.File) -> None:
         with suppress(Exception):  # the error that brought us here is the one to report
             handle.close()
         raise
-    handle.close()
+    try:
+        handle.close()
+    except RuntimeError as exc:  # as h5py calls a failing close(2)
+        raise OSError(errno.EIO, f"The file could not be closed ({exc})") from exc
 
 
 def _unlock(handle: h5py.File) -> None:

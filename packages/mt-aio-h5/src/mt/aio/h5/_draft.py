@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 from mt.aio.core.lowlevel import check_cancelled
 from mt.aio.fs.lowlevel import Replacement, absolute, make_folders, resolve_target
 from mt.aio.h5._close import close_file
+from mt.aio.h5._explain import explained
 
 if TYPE_CHECKING:
     import h5py
 
-    from mt.aio.fs.lowlevel import Durability
+    from mt.aio.fs.lowlevel import Durability, Target
+
+# Between pieces of this size a copy looks whether it was cancelled. Arbitrary: some milliseconds.
+_PIECE = 32 * 2**20
+
+
+class Plan(NamedTuple):
+    """How a draft is to be made.
+
+    Attributes:
+        file_mode: the mode of the finished file; None: as it was, or the umask's
+        durability: what a power cut may do
+        verify: whether to read everything back before the file gets its name
+        base: `"none"`: begin empty; `"old"`: with what the target holds, if there is one;
+            `"must"`: likewise, and there must be one
+    """
+
+    file_mode: int | None
+    durability: Durability
+    verify: bool = False
+    base: str = "none"
 
 
 class Draft:
@@ -22,10 +45,10 @@ class Draft:
     is left behind.
     """
 
-    def __init__(self, filepath: str, file_mode: int | None, durability: Durability) -> None:
+    def __init__(self, filepath: str, plan: Plan) -> None:
         self._filepath = absolute(filepath)
-        self._file_mode = file_mode
-        self._durability = durability
+        self._plan = plan
+        self._stamp: tuple[int, ...] | None = None
         self.is_open = False
         self.handle: h5py.File
         self._new: Replacement
@@ -42,11 +65,15 @@ class Draft:
         check_cancelled()
         target = resolve_target(self._filepath)
         if target.status is None:
-            make_folders(os.path.dirname(target.filepath), self._durability)
-        self._new = Replacement(target, self._file_mode)
+            if self._plan.base == "must":
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._filepath)
+            make_folders(os.path.dirname(target.filepath), self._plan.durability)
+        self._new = Replacement(target, self._plan.file_mode)
         try:
+            copied = self._plan.base != "none" and self._copy(target)
             self._new.close()  # HDF5 opens it by its name
-            self.handle = h5py.File(self._new.tmp_filepath, "w")
+            with explained(self._filepath):
+                self.handle = h5py.File(self._new.tmp_filepath, "r+" if copied else "w")
         except BaseException:
             self._new.discard()
             raise
@@ -55,8 +82,15 @@ class Draft:
     def finish(self) -> None:
         """Close the file and give it the target's name."""
         try:
-            self._close()
-            self._new.publish(self._durability)
+            with explained(self._filepath):
+                self._close()
+            if self._plan.verify:
+                from mt.aio.h5._verify import verify_file
+
+                verify_file(self._new.tmp_filepath, self._filepath)
+            if self._stamp is not None:
+                self._check_unchanged(self._stamp)
+            self._new.publish(self._plan.durability)
         finally:
             self._new.discard()
 
@@ -72,3 +106,67 @@ class Draft:
     def _close(self) -> None:
         self.is_open = False  # whatever happens now, it is not to be tried twice
         close_file(self.handle)
+
+    def _copy(self, target: Target) -> bool:
+        """Begin with what the target holds, if there is one."""
+        if target.status is None:
+            return False
+        source = os.open(target.filepath, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            with explained(self._filepath):
+                _share_lock(source)
+            self._stamp = _stamp_of(os.fstat(source))
+            _copy_content(source, self._new.fileno())
+        finally:
+            os.close(source)
+        return True
+
+    def _check_unchanged(self, stamp: tuple[int, ...]) -> None:
+        """Refuse to replace what somebody else has written since it was copied."""
+        now: tuple[int, ...] | None = None
+        with suppress(FileNotFoundError):
+            now = _stamp_of(os.stat(self._new.target))
+        if now != stamp:
+            text = "Was changed by somebody else meanwhile, and is left as they made it"
+            raise OSError(errno.ESTALE, text, self._filepath)
+
+
+def _stamp_of(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _share_lock(fd: int) -> None:
+    """See that nobody is writing the file; HDF5's own locks are of this kind.
+
+    Raises:
+        BlockingIOError: somebody is
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows: the opening has failed already
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise OSError(exc.errno, "unable to lock file") from exc
+    except OSError:  # a file system without locks
+        return
+
+
+def _copy_content(source: int, target: int) -> None:
+    """Copy a file into an empty one; where the file system can, only references are copied."""
+    try:
+        while os.copy_file_range(source, target, _PIECE):
+            check_cancelled()
+    except (AttributeError, OSError) as exc:
+        known = {errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ETXTBSY}
+        if isinstance(exc, OSError) and exc.errno not in known:
+            raise
+    else:
+        return
+    import shutil
+
+    os.lseek(source, 0, os.SEEK_SET)
+    os.lseek(target, 0, os.SEEK_SET)
+    with os.fdopen(os.dup(source), "rb") as old, os.fdopen(os.dup(target), "wb") as new:
+        shutil.copyfileobj(old, new, _PIECE)

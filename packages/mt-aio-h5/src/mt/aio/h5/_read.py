@@ -1,0 +1,206 @@
+"""Reading a dataset: plain blocking code that may be told to give up between two pieces."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mt.aio.h5._codec import DamagedChunkError, codec_of, opaque
+from mt.aio.h5._crew import batches, mapped
+from mt.aio.h5._explain import explained
+from mt.aio.h5._grid import Box, Origin, Span, blocks, pieces, spans_of
+from mt.aio.h5._report import Progress, Report
+
+if TYPE_CHECKING:
+    import h5py
+    import numpy.typing as npt
+
+    from mt.aio.h5._codec import Codec
+
+    Array = npt.NDArray[Any]
+
+# Less than this is read in one go. Arbitrary: a millisecond or so.
+SMALL = 2**19
+
+PIECE = 32 * 2**20
+
+
+def find_dataset(file: h5py.File, path: str, name: str) -> h5py.Dataset:
+    """Give the dataset of a name.
+
+    Raises:
+        KeyError: there is nothing of this name
+        TypeError: it is a group or a type
+    """
+    import h5py
+
+    with explained(path, name):
+        found = file.get(name)
+    if found is None:
+        raise KeyError(f"{path!r} has no dataset {name!r}")
+    if not isinstance(found, h5py.Dataset):
+        raise TypeError(f"{path!r}: {name!r} is a {type(found).__name__.lower()}, not a dataset")
+    return found
+
+
+def read_dataset(
+    file: h5py.File, path: str, name: str, selection: Any, progress: Progress = None
+) -> Any:
+    """Read what is selected of a dataset, as `dataset[selection]` does."""
+    dset = find_dataset(file, path, name)
+    with explained(path, name):
+        _provide_filters(dset, path)
+    spans = _spans_worth_it(dset, selection)
+    if spans is None:
+        report = Report(progress, 0)
+        with explained(path, name):
+            value = dset[selection]
+        report.finish()
+        return value
+    out = read_spans(dset, path, spans, progress)
+    return out.reshape([span.count for span in spans if not span.single])
+
+
+def _provide_filters(dset: h5py.Dataset, path: str) -> None:
+    """Register the filters of hdf5plugin, if one is missing and the package is there.
+
+    Raises:
+        OSError: one is missing nevertheless
+    """
+    from h5py import h5z
+
+    plist = dset.id.get_create_plist()
+    filters = [plist.get_filter(at) for at in range(plist.get_nfilters())]
+    missing = [each for each in filters if not h5z.filter_avail(each[0])]
+    if not missing:
+        return
+    with suppress(ModuleNotFoundError):
+        import_module("hdf5plugin")
+    for code, _, _, name in missing:
+        if not h5z.filter_avail(code):
+            what = f"filter {code} ({name.decode(errors='replace')})"
+            text = f'Dataset {dset.name!r} needs {what}: pip install "mt-aio-h5[plugins]"'
+            raise OSError(errno.ENOTSUP, text, path)
+
+
+def _spans_worth_it(dset: h5py.Dataset, selection: Any) -> list[Span] | None:
+    """Give the selection as spans, if it is plain and large; None if h5py is to read it."""
+    if not dset.shape or dset.dtype.hasobject or dset.dtype.subdtype is not None:
+        return None
+    spans = spans_of(selection, dset.shape)
+    if spans is None or all(span.single for span in spans):
+        return None
+    size = prod(span.count for span in spans) * dset.dtype.itemsize
+    return spans if size >= SMALL else None
+
+
+def read_spans(
+    dset: h5py.Dataset, path: str, spans: list[Span], progress: Progress = None
+) -> Array:
+    """Read a plain selection into a new array, which keeps the axes of single indices."""
+    import numpy as np
+
+    shape = tuple(span.count for span in spans)
+    out = np.empty(shape, dset.dtype)
+    report = Report(progress, out.nbytes)
+    if not _read_chunks(dset, spans, out, report, path):
+        _read_blocks(dset, spans, out, report, path)
+    return out
+
+
+class _Stored(NamedTuple):
+    """A chunk as it is in the file, and where its values belong."""
+
+    data: bytes | None  # None if it was never written
+    mask: int
+    inside: Box
+    outside: Box
+
+
+def _read_chunks(
+    dset: h5py.Dataset, spans: list[Span], out: Array, report: Report, path: str
+) -> bool:
+    """Take chunks as they are stored and decompress them in threads.
+
+    Returns:
+        Whether all is well. If not, HDF5 is to try, and to say what is wrong.
+    """
+    import numpy as np
+
+    with explained(path, dset.name):
+        codec = codec_of(dset)
+        fill = opaque(np.asarray(dset.fillvalue, out.dtype))
+    if codec is None:
+        return False
+    out, chunks = opaque(out), dset.chunks
+    size = prod(chunks) * out.dtype.itemsize
+
+    def decode(batch: list[_Stored]) -> int:
+        return sum(_place(stored, out, codec, chunks, fill) for stored in batch)
+
+    try:
+        stored = _stored(dset, spans, path)
+        with mapped(decode, batches(stored, size), 4 * size) as results:
+            for count in results:
+                report.advance(count * out.dtype.itemsize)
+    except DamagedChunkError:
+        report.restart()
+        return False
+    return True
+
+
+def _stored(dset: h5py.Dataset, spans: list[Span], path: str) -> Iterator[_Stored]:
+    """Fetch the chunks that a selection touches."""
+    for parts in product(*(pieces(s, n) for s, n in zip(spans, dset.chunks, strict=True))):
+        origin: Origin = tuple(part.origin for part in parts)
+        with explained(path, dset.name):
+            info = dset.id.get_chunk_info_by_coord(origin)
+            mask, data = 0, None
+            if info.byte_offset is not None:
+                mask, data = dset.id.read_direct_chunk(origin)
+        inside, outside = (
+            tuple(part.inside for part in parts),
+            tuple(part.outside for part in parts),
+        )
+        yield _Stored(data, mask, inside, outside)
+
+
+def _place(stored: _Stored, out: Array, codec: Codec, chunks: tuple[int, ...], fill: Any) -> int:
+    """Put the values of a chunk where they belong; return how many there are."""
+    import numpy as np
+
+    target = out[stored.outside]
+    if stored.data is None:
+        target[...] = fill
+    elif target.shape == chunks and target.flags.c_contiguous:
+        codec.decode(stored.data, stored.mask, target.reshape(-1).view(np.uint8))
+    else:
+        chunk = np.empty(chunks, out.dtype)
+        codec.decode(stored.data, stored.mask, chunk.reshape(-1).view(np.uint8))
+        target[...] = chunk[stored.inside]
+    return target.size
+
+
+def _read_blocks(
+    dset: h5py.Dataset, spans: list[Span], out: Array, report: Report, path: str
+) -> None:
+    """Let HDF5 do it all, a piece at a time."""
+    from h5py import h5s
+
+    grain = dset.chunks or (1,) * out.ndim
+    grain = tuple(max(1, n // span.step) for n, span in zip(grain, spans, strict=True))
+    for box in blocks(out.shape, grain, out.dtype.itemsize, PIECE):
+        count = tuple(part.stop - part.start for part in box)
+        pairs = list(zip(box, spans, strict=True))
+        start = tuple(span.start + part.start * span.step for part, span in pairs)
+        with explained(path, dset.name):
+            source, target = dset.id.get_space(), h5s.create_simple(out.shape)
+            source.select_hyperslab(start, count, tuple(span.step for span in spans))
+            target.select_hyperslab(tuple(part.start for part in box), count)
+            dset.id.read(target, source, out)
+        report.advance(prod(count) * out.dtype.itemsize)

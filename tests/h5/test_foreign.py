@@ -1,0 +1,217 @@
+"""Files made by other packages: read and written again, dataset by dataset, against plain h5py."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mt.aio.h5 import CreateFileH5, OpenFileH5, _codec, _read, h5_load
+
+pytestmark = pytest.mark.slow
+
+OWN = Path(h5py.__file__).parent / "tests" / "data_files"
+
+
+def _pandas(path):
+    pytest.importorskip("tables")
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": np.arange(5000.0), "b": ["word", "é"] * 2500})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas' own, about texts
+        with pd.HDFStore(path, "w", complevel=5, complib="zlib") as store:
+            store.put("fixed", frame[["a"]])
+            store.put("table", frame, format="table")
+
+
+def _pytables(path):
+    tables = pytest.importorskip("tables")
+    with tables.open_file(path, "w") as file:
+        zlib = tables.Filters(complevel=5, complib="zlib", shuffle=True, fletcher32=False)
+        data = np.arange(60_000, dtype="i4").reshape(300, 200)
+        file.create_carray("/", "carray", obj=data, filters=zlib, chunkshape=(64, 64))
+        rows = file.create_earray(
+            "/g",
+            "rows",
+            shape=(0, 3),
+            obj=None,
+            createparents=True,
+            atom=tables.Float64Atom(),
+            filters=zlib,
+        )
+        rows.append(np.ones((2000, 3)))
+        file.create_vlarray("/", "ragged", tables.Int32Atom()).append([1, 2, 3])
+        file.create_array("/", "names", [b"ab", b"c"])
+
+
+def _netcdf(path):
+    h5netcdf = pytest.importorskip("h5netcdf")
+    with h5netcdf.File(path, "w") as file:
+        file.dimensions = {"t": None, "x": 40}
+        file.resize_dimension("t", 300)
+        options = {"compression": "gzip", "shuffle": True, "chunks": (50, 40)}
+        air = file.create_variable("air", ("t", "x"), "f4", fillvalue=-999.0, **options)
+        air[:200] = np.random.default_rng(0).random((200, 40))
+        air.attrs["units"] = "K"
+
+
+def _keras_like(path):
+    """Lay a file out as Keras 3 does weights; Keras and its scipy are too large for us."""
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        for layer, shape in (("dense", (30, 40)), ("dense_1", (40, 2))):
+            group = file.create_group(f"layers/{layer}/vars")
+            group["0"] = rng.random(shape, dtype="f4")
+            group["1"] = rng.random(shape[1], dtype="f4")
+            group.parent.attrs["name"] = layer
+        file.create_group("vars")
+
+
+def _own(name):
+    def copy(path):
+        if not (OWN / name).exists():
+            pytest.skip("h5py was installed without its test data")
+        shutil.copy(OWN / name, path)
+
+    return copy
+
+
+MAKERS = {
+    "pandas": _pandas,
+    "PyTables": _pytables,
+    "h5netcdf": _netcdf,
+    "Keras-like": _keras_like,
+    **{
+        name: _own(name)
+        for name in (
+            "compound-dtype-complex.h5",
+            "vlen_string_dset.h5",
+            "vlen_string_dset_utc.h5",
+            "vlen_string_s390x.h5",
+        )
+    },
+}
+
+
+@pytest.fixture(params=MAKERS)
+def path(request, tmp_path, monkeypatch):
+    """A file of each maker; no array of it is too small for us."""
+    monkeypatch.setattr(_codec, "SMALLEST", 1)
+    monkeypatch.setattr(_read, "SMALL", 1)
+    path = tmp_path / "file.h5"
+    MAKERS[request.param](str(path))
+    return path
+
+
+def _datasets(file):
+    found = []
+    file.visititems(lambda name, each: found.append(name) if _is_dataset(each) else None)
+    return found
+
+
+def _is_dataset(each):
+    return isinstance(each, h5py.Dataset)
+
+
+def _same(ours, plain):
+    if isinstance(plain, h5py.Empty):
+        assert ours == plain
+        return
+    assert type(ours) is type(plain)
+    if isinstance(plain, (np.ndarray, np.generic)):
+        assert ours.dtype == plain.dtype
+    if np.asarray(plain).dtype.hasobject:
+        assert repr(np.asarray(ours).tolist()) == repr(np.asarray(plain).tolist())
+    else:
+        np.testing.assert_array_equal(ours, plain)
+
+
+def test_read(mode, path):
+    """Every dataset is what plain h5py gives."""
+
+    async def body(context_vars):
+        async with OpenFileH5(path, context_vars=context_vars) as f:
+            names = await f.run(_datasets, f.handle)
+            return {name: await f.read(name) for name in names}
+
+    found = mode.run(body)
+    assert found
+    with h5py.File(path) as file:
+        for name, value in found.items():
+            _same(value, file[name][()])
+
+
+def test_write_again(mode, path, tmp_path):
+    """Every dataset, written anew with its own type, is the same."""
+
+    async def body(context_vars):
+        async with (
+            OpenFileH5(path, context_vars=context_vars) as f,
+            CreateFileH5(tmp_path / "new.h5", context_vars=context_vars, verify=True) as new,
+        ):
+            for name in await f.run(_datasets, f.handle):
+                old = f.handle[name]
+                if h5py.check_ref_dtype(old.dtype) or (old.dtype.names and old.dtype.hasobject):
+                    continue  # these point into their own file
+                filters = {"compression": "gzip", "shuffle": True} if old.chunks else {}
+                value = await f.read(name)
+                dtype = None if isinstance(value, h5py.Empty) else old.dtype
+                await new.write(
+                    name, value, dtype=dtype, chunks=old.chunks, maxshape=old.maxshape, **filters
+                )
+
+    mode.run(body)
+    with h5py.File(path) as old, h5py.File(tmp_path / "new.h5") as new:
+        for name in _datasets(new):
+            _same(new[name][()], old[name][()])
+            assert new[name].dtype == old[name].dtype
+
+
+def test_load(mode, path):
+    """The whole file can be loaded as a tree."""
+
+    async def body(context_vars):
+        return await h5_load(path, context_vars=context_vars, attrs=True)
+
+    assert mode.run(body)
+
+
+def test_change(mode, path):
+    """A foreign file can be extended; what was in it stays."""
+    with h5py.File(path) as file:
+        before = {name: file[name].dtype for name in _datasets(file)}
+
+    async def body(context_vars):
+        async with OpenFileH5(path, "a", context_vars, verify=True) as f:
+            await f.write("mt_aio", np.arange(10))
+
+    mode.run(body)
+    with h5py.File(path) as file:
+        assert {name: file[name].dtype for name in before} == before
+        assert file["mt_aio"][3] == 3
+
+
+@pytest.mark.skipif(shutil.which("h5dump") is None, reason="needs hdf5-tools")
+def test_h5dump_and_h5ls(mode, tmp_path):
+    """The tools of the HDF Group, which know nothing of Python, read what we write."""
+    data = np.arange(3000, dtype="i4").reshape(60, 50)
+
+    async def body(context_vars):
+        async with CreateFileH5(tmp_path / "a.h5", context_vars=context_vars) as f:
+            await f.write("g/x", data, chunks=(32, 32), compression="gzip", shuffle=True)
+
+    mode.run(body)
+    path = str(tmp_path / "a.h5")
+    raw = str(tmp_path / "raw")
+    subprocess.run(
+        ["h5dump", "-d", "/g/x", "-b", "LE", "-o", raw, path], check=True, capture_output=True
+    )
+    assert (np.fromfile(raw, "<i4").reshape(60, 50) == data).all()
+    listed = subprocess.run(["h5ls", "-rv", path], check=True, capture_output=True, text=True)
+    assert "shuffle" in listed.stdout
+    assert "deflate" in listed.stdout
