@@ -261,7 +261,7 @@ def _progress(
         return progress, lambda: None
     if not progress:
         return lambda _done, _total: None, lambda: None
-    from tqdm.auto import tqdm  # type: ignore[import-untyped]
+    from tqdm.auto import tqdm
 
     bar = tqdm(total=count)
     return lambda _done, _total: bar.update(), bar.close
