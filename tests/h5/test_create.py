@@ -224,10 +224,12 @@ def test_folder_as_target(enter, tmp_path):
     assert os.listdir(tmp_path / "folder") == ["inner"]
 
 
-def test_device_as_target(enter):
-    """A device cannot be replaced by an HDF5 file."""
+def test_fifo_as_target(enter, tmp_path):
+    """What is no regular file, a device or a FIFO, cannot be replaced by an HDF5 file."""
+    os.mkfifo(tmp_path / "fifo")  # not /dev/null, which a mistake of ours would cost the machine
     with pytest.raises(OSError, match="not a regular file"):
-        enter(lambda _: pytest.fail("entered"), os.devnull)
+        enter(lambda _: pytest.fail("entered"), tmp_path / "fifo")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "fifo").st_mode)
 
 
 def test_a_file_as_folder(enter, tmp_path):

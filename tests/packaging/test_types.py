@@ -114,7 +114,7 @@ def test_the_whole_public_interface_has_types(typed):
         for symbol in found["symbols"]
         if not symbol["isTypeKnown"] or symbol["isTypeAmbiguous"]
     ]
-    assert not vague
+    assert not vague, "\n".join(f"{name}: {why}" for name, why in vague)
     counts = found["exportedSymbolCounts"]
     assert counts["withKnownType"] > 50
     assert counts["withUnknownType"] == counts["withAmbiguousType"] == 0

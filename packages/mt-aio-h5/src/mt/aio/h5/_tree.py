@@ -33,9 +33,9 @@ class H5Item:
     __slots__ = ("attrs", "options", "value")
 
     def __init__(self, value: Any, attrs: Mapping[str, Any] | None = None, **options: Any) -> None:
-        self.value = value
+        self.value: Any = value
         self.attrs: dict[str, Any] = dict(attrs or {})
-        self.options = options
+        self.options: dict[str, Any] = options
 
     def __repr__(self) -> str:
         rest = "".join(f", {name}={value!r}" for name, value in self.options.items())

@@ -57,11 +57,11 @@ class Aproc:
     __slots__ = ("awaitable", "context", "site", "state", "waiter")
 
     def __init__(self, awaitable: Awaitable[Any], site: Site) -> None:
-        self.awaitable = awaitable
-        self.site = site
+        self.awaitable: Awaitable[Any] = awaitable
+        self.site: Site = site
         self.context: Context | None = None
         self.waiter: asyncio.Future[None] | None = None
-        self.state = ""  # as in CutOff; empty unless it was cut off
+        self.state: str = ""  # as in CutOff; empty unless it was cut off
 
     @property
     def name(self) -> str:

@@ -35,8 +35,10 @@ class Ledger:
         self._logger = logger
         self._listeners = listeners
         self._failures = Failures()
-        self.errors = self._failures.errors  # not empty: `report(cancelled=False)` would raise
-        self.done = self.failed = 0
+        # Not empty: `report(cancelled=False)` would raise.
+        self.errors: list[BaseException] = self._failures.errors
+        self.done: int = 0
+        self.failed: int = 0
 
     def settle(self, aproc: Aproc, error: BaseException | None, *, raised: bool = False) -> None:
         """Count an aproc that was not cancelled; handle its error, unless it goes up anyway."""
