@@ -274,9 +274,7 @@ def encode(text: str, encoding: str, errors: str, newline: str | None) -> bytes:
     return text.encode(encoding, errors)
 
 
-def _write(
-    filepath: str, content: Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]
-) -> int:
+def _write(filepath: str, content: Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]) -> int:
     return write_file(filepath, content(), *options)
 
 
