@@ -82,3 +82,18 @@ def test_a_loop_without_descriptors_is_served_too():
 
     with asyncio.Runner(loop_factory=Loop) as runner:
         assert runner.run(main()) == list(range(100))
+
+
+def test_threads_of_a_rush_do_not_share_what_comes_one_by_one():
+    """After slow jobs, quick ones one after the other are soon done by a single thread again."""
+
+    async def main():
+        context_vars = {"async": True}
+        barrier = threading.Barrier(8)
+        await asyncio.gather(
+            *(offload(barrier.wait, 30, context_vars=context_vars) for _ in range(8))
+        )
+        while _pool._pool.serving > 1:  # the test's time-out is the limit
+            await offload(int, context_vars=context_vars)
+
+    asyncio.run(main())
