@@ -75,6 +75,7 @@ def cases(options: Options) -> Iterator[Case]:
         for path in paths:
             ways.write_sync(path)
         yield from read_cases(bench, paths)
+        yield bulk_case(bench, paths)
         yield sync_case(bench, paths)
         yield descriptor_case(bench, paths)
         yield from write_cases(bench, len(paths))
@@ -103,6 +104,28 @@ def read_cases(bench: Bench, paths: list[str]) -> Iterator[Case]:
             },
             (Target(limit, "aiofiles"),),
         )
+
+
+def bulk_case(bench: Bench, paths: list[str]) -> Case:
+    """Read small files in bulk."""
+
+    async def ours() -> None:
+        async for _ in fs.read_many(paths, context_vars=ASYNC):
+            pass
+
+    def gathered(way: ways.Way) -> Measure:
+        return bench.in_loop(lambda: ways.gathered(way, paths), len(paths))
+
+    return Case(
+        "read_many",
+        bench.in_loop(ours, len(paths)),
+        {
+            "aiofiles, gathered": gathered(ways.read_aiofiles),
+            "to_thread, gathered": gathered(ways.read_to_thread),
+            "synchronous loop": sync_loop(ways.read_sync, paths),
+        },
+        (Target(0.07, "aiofiles, gathered"),),
+    )
 
 
 def sync_case(bench: Bench, paths: list[str]) -> Case:
@@ -239,8 +262,8 @@ def json_cases(bench: Bench) -> Iterator[Case]:
         with open(path, "wb") as file:
             file.write(json.dumps(obj).encode())
 
-    def parse() -> None:
-        json.loads(ways.read_sync(path))
+    def parse() -> Any:
+        return json.loads(ways.read_sync(path))
 
     for name, ours, codec, limit in (("save", save, dump, 1.1), ("load", load, parse, 1.3)):
         yield Case(

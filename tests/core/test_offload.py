@@ -96,6 +96,7 @@ import asyncio, threading
 from mt.aio.core import _pool
 from mt.aio.core.lowlevel import offload
 _pool.STALL = 10  # on a loaded machine, nothing may get done for a while
+_pool.SLOW = 10
 async def main():
     jobs = [offload(threading.get_ident, context_vars={"async": True}) for _ in range(2000)]
     return set(await asyncio.gather(*jobs))

@@ -68,6 +68,8 @@ async def files(path: Path, context_vars: ContextVars) -> None:
     """Readers and writers."""
     assert_type(await read_binary(path, context_vars=context_vars), bytes)
     assert_type(await read_text(path, encoding="latin-1", context_vars=context_vars), str)
+    async for content in fs.read_many([path, "b"], 10, context_vars):
+        assert_type(content, bytes)
     written = await write_binary(path, b"x", 0o600, context_vars, True)
     assert_type(written, asyncio.Future[int] | int)
     assert_type(

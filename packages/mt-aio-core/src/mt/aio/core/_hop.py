@@ -21,6 +21,7 @@ from typing import Any
 from weakref import ref
 
 from mt.aio.core import _pool
+from mt.aio.core._job import Held, Job
 
 
 class Mailbox:
@@ -93,7 +94,7 @@ class Mailbox:
         self.take_down()
 
 
-class HopJob(_pool.Job):
+class HopJob(Job):
     """A job with the future through which an event loop waits for it."""
 
     __slots__ = ("delivered", "ended", "future", "mailbox")
@@ -114,7 +115,7 @@ class HopJob(_pool.Job):
     def given_up(self) -> bool:
         return self.cancelled or self.future.cancelled()
 
-    def settle(self, held: set[_pool.Held], hold: bool) -> None:
+    def settle(self, held: set[Held], hold: bool) -> None:
         mailbox = self.mailbox
         mailbox.jobs.append(self)
         if mailbox.armed:

@@ -28,9 +28,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
-from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+
+from mt.aio.core._job import Held, Job, current, current_job
 
 BASE = 4  # arbitrary, as all numbers here: threads that stay when there is nothing to do
 MOST = 32
@@ -40,86 +40,6 @@ STALL = 0.01  # nothing done for so long: more threads, even if the processor is
 LINGER = 0.05
 EXIT_PATIENCE = 30.0
 _BUSY = 0.6  # of a core, used by the process
-
-
-class Held(Protocol):
-    """What has completions to deliver."""
-
-    def send(self) -> None:
-        """Deliver them."""
-
-
-class Job:
-    """A blocking call on its way through a worker thread.
-
-    `settle` is called in the worker thread when the job has been run; `given_up` tells whether
-    whoever waits for it has lost interest.
-    """
-
-    __slots__ = (
-        "_unclaimed",
-        "args",
-        "cancelled",
-        "context",
-        "error",
-        "func",
-        "kept",
-        "order",
-        "result",
-    )
-
-    def __init__(
-        self, func: Callable[..., Any], args: tuple[Any, ...], order: Hashable | None, *, kept: bool
-    ) -> None:
-        self.func: Any = func  # None when it has been run or withdrawn, as the context is
-        self.args = args
-        self.order = order
-        self.kept = kept
-        self.context: Any = copy_context()
-        self.cancelled = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self._unclaimed = True
-
-    def withdraw(self) -> bool:
-        """Take the job out of the workers' reach, unless one has it already."""
-        try:
-            del self._unclaimed  # which works once, and for one thread
-        except AttributeError:
-            return False
-        self._release()
-        return True
-
-    def given_up(self) -> bool:
-        return self.cancelled
-
-    def run(self, cell: list[Job | None]) -> None:
-        """Call the function and keep what came of it; the cell tells it for whom."""
-        if self.kept and self.given_up():
-            self.withdraw()
-        try:
-            del self._unclaimed
-        except AttributeError:  # withdrawn
-            return
-        cell[0] = self
-        try:
-            self.result = self.context.run(self.func, *self.args)
-        except BaseException as exc:  # noqa: BLE001 - it belongs to whoever waits for the job
-            self.error = exc
-        cell[0] = None
-        self._release()
-
-    def settle(self, held: set[Held], hold: bool) -> None:
-        """Hand the outcome over; or let it be held until a later one goes, or the next tick."""
-
-    def describe(self) -> str:
-        """Name the job for a log line, also when it has been run."""
-        return f"{self.order}" if self.order is not None else "a job"
-
-    def _release(self) -> None:
-        """Let go of arguments, which may be large, as soon as they are of no use."""
-        self.func = self.context = None
-        self.args = ()
 
 
 class Pool:
@@ -137,6 +57,7 @@ class Pool:
         # How many threads take jobs, how many should at most, and those in reserve.
         self.serving = 0
         self.wanted = 1
+        self.calm_at = 0.0
         self.parked = 0
         self.reserve: SimpleQueue[None] = SimpleQueue()
         self.watcher: threading.Thread | None = None
@@ -198,7 +119,7 @@ class Pool:
         """Run jobs for ever, or until there are threads enough without this one."""
         jobs, running, held = self.jobs, self.running, self.held
         cell: list[Job | None] = [None]
-        _current.cell = cell
+        current.cell = cell
         while True:
             alone = self.serving == 1 and not (held and jobs.empty())
             job = jobs.get() if alone else self._next()
@@ -217,7 +138,7 @@ class Pool:
             if job.kept:
                 self._keep_no_more(job)
             del job  # or its result would live on until the next one comes
-            if self.serving > self.wanted and not self._step_back():
+            if self.serving > 1 and self._is_calm() and not self._step_back():
                 return
 
     def _next(self) -> Job | None:
@@ -227,7 +148,7 @@ class Pool:
                 return self.jobs.get_nowait()
             except Empty:
                 self._send_held()
-        while self.serving > 1:
+        if self.serving > 1:
             try:
                 return self.jobs.get(timeout=LINGER)
             except Empty:
@@ -235,11 +156,18 @@ class Pool:
                     return None
         return self.jobs.get()
 
+    def _is_calm(self) -> bool:
+        """Tell whether there are more threads in service than the last slow jobs call for."""
+        return self.serving > self.wanted or time.monotonic() > self.calm_at
+
     def _step_back(self) -> bool:
-        """Take this thread out of service until it is called again; False if it is to end."""
+        """Take this thread out of service until it is called again; False if it is to end.
+
+        One that does not run a job stays: those that do may be stuck.
+        """
         self._send_held()
         with self.lock:
-            if self.serving <= 1:
+            if self.serving - 1 <= len(self.running):
                 return True
             self.serving -= 1
             if self.parked >= BASE - 1:
@@ -301,6 +229,8 @@ class Pool:
             self.wanted = max(1, self.wanted // 2)
             return
         waiting = self.jobs.qsize()
+        if waiting:
+            self.calm_at = time.monotonic() + LINGER
         if computing or not waiting:
             return
         with self.lock:
@@ -320,7 +250,7 @@ class Pool:
 
     def wait_for(self, order: Hashable) -> None:
         """Wait until the jobs that are in this lane now have been run."""
-        if _current_job() is not None:
+        if current_job() is not None:
             return  # a job must not wait for its own lane
         gate = threading.Event()
         with self.lock:
@@ -335,12 +265,6 @@ class Pool:
             if not self.nothing_kept.wait_for(lambda: not self.kept, EXIT_PATIENCE):
                 names = ", ".join(sorted(job.describe() for job in self.kept.values()))
                 logger.error("not finished %g s after the end: %s", EXIT_PATIENCE, names)
-
-
-def _current_job() -> Job | None:
-    """Give the job that this thread runs, if it is a worker's."""
-    job: Job | None = getattr(_current, "cell", _NO_JOB)[0]
-    return job
 
 
 def _start(target: Callable[[], None], name: str) -> threading.Thread:
@@ -361,7 +285,7 @@ def wait_for(order: Hashable) -> None:
 
 def check_cancelled() -> None:
     """Raise if the job that this thread runs has been given up."""
-    job = _current_job()
+    job = current_job()
     if job is not None and job.given_up():
         from asyncio import CancelledError
 
@@ -372,7 +296,7 @@ def _renew() -> None:
     """Start from nothing, in a forked child."""
     global _pool  # noqa: PLW0603 - one pool per process
     _pool = Pool()
-    _current.__dict__.clear()
+    current.__dict__.clear()
 
 
 def drain() -> None:
@@ -381,8 +305,6 @@ def drain() -> None:
 
 
 logger = logging.getLogger("mt.aio.core")
-_current = threading.local()
-_NO_JOB = (None,)
 _pool = Pool()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)

@@ -8,6 +8,7 @@ from mt.aio.fs._entry import exists, make_dirs, remove, rename, stat, symlink
 from mt.aio.fs._json import json_load, json_save
 from mt.aio.fs._npz import npz_load, npz_save
 from mt.aio.fs._read import read_binary, read_text
+from mt.aio.fs._read_many import read_many
 from mt.aio.fs._rename import safe_chmod, safe_rename
 from mt.aio.fs._stream import open_file
 from mt.aio.fs._sweep import sweep
@@ -28,6 +29,7 @@ __all__ = [
     "npz_save",
     "open_file",
     "read_binary",
+    "read_many",
     "read_text",
     "remove",
     "rename",

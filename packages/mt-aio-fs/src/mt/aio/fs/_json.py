@@ -101,17 +101,17 @@ async def json_save(  # noqa: PLR0917 - the reference fixes them
 
 
 def _load(filepath: str, options: dict[str, Any]) -> Any:
-    import json
+    from mt.aio.fs._codec import load
 
     data = read_file(filepath)
     try:
-        return json.loads(data.decode("utf-8-sig"), **options)
-    except (json.JSONDecodeError, UnicodeDecodeError) as exc:
+        return load(data.decode("utf-8-sig"), options)
+    except ValueError as exc:  # not JSON, or not UTF-8
         exc.add_note(f"in the file {filepath!r}")
         raise
 
 
 def _dump(obj: Any, options: dict[str, Any]) -> bytes:
-    import json
+    from mt.aio.fs._codec import dump
 
-    return json.dumps(obj, **options).encode()
+    return dump(obj, options)

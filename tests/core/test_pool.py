@@ -1,0 +1,99 @@
+"""The worker threads: results that are held back, and threads that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+
+import pytest
+
+from mt.aio.core import _pool
+from mt.aio.core.lowlevel import offload
+
+
+def test_a_held_result_does_not_wait_for_a_stuck_job(async_mode):
+    """A job that blocks behind a quick one does not keep the quick one's result back."""
+    gate = threading.Event()
+
+    async def body(context_vars):
+        quick = [asyncio.ensure_future(offload(int, context_vars=context_vars)) for _ in range(3)]
+        stuck = [
+            asyncio.ensure_future(offload(gate.wait, 30, context_vars=context_vars))
+            for _ in range(_pool.MOST)
+        ]
+        assert await asyncio.gather(*quick) == [0, 0, 0]
+        gate.set()
+        assert all(await asyncio.gather(*stuck))
+
+    async_mode.run(body)
+
+
+def test_results_of_two_loops_are_held_for_each():
+    """A burst of one loop's jobs does not swallow the results of another's."""
+    sums = []
+
+    async def main():
+        for _ in range(20):
+            jobs = [offload(int, number, context_vars={"async": True}) for number in range(50)]
+            sums.append(sum(await asyncio.gather(*jobs)))
+
+    threads = [threading.Thread(target=lambda: asyncio.run(main())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sums == [sum(range(50))] * 60
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no doorbells")
+def test_closed_loops_leave_no_descriptor():
+    """Many short event loops leave at most the last one's doorbell, also without a collection."""
+    gc.disable()
+    try:
+        for _ in range(20):
+            asyncio.run(offload(int, context_vars={"async": True}))
+        bells = [fd for fd in os.listdir("/proc/self/fd") if "eventfd" in _target(fd)]
+    finally:
+        gc.enable()
+    assert len(bells) <= 2
+
+
+def _target(fd):
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:  # the one through which they were listed
+        return ""
+
+
+def test_a_loop_without_descriptors_is_served_too():
+    """Where add_reader is missing, as on Windows, the loop is woken the common way."""
+
+    class Loop(asyncio.SelectorEventLoop):
+        def add_reader(self, fd, callback, *args):
+            raise NotImplementedError
+
+    async def main():
+        return await asyncio.gather(
+            *(offload(int, number, context_vars={"async": True}) for number in range(100))
+        )
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        assert runner.run(main()) == list(range(100))
+
+
+def test_threads_of_a_rush_do_not_share_what_comes_one_by_one():
+    """After slow jobs, quick ones one after the other are soon done by a single thread again."""
+
+    async def main():
+        context_vars = {"async": True}
+        barrier = threading.Barrier(8)
+        await asyncio.gather(
+            *(offload(barrier.wait, 30, context_vars=context_vars) for _ in range(8))
+        )
+        while _pool._pool.serving > 1:  # the test's time-out is the limit
+            await offload(int, context_vars=context_vars)
+
+    asyncio.run(main())
