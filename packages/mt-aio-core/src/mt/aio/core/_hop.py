@@ -5,6 +5,10 @@ wakes the loop only if no wake-up is on its way already; one wake-up delivers al
 
 Where there are eventfds (on Linux) a mailbox has a doorbell of its own, as `call_soon_threadsafe`
 makes and reads more than it has to: a third of a whole round trip.
+
+A mailbox belongs to its loop, whose reader of the bell holds it, and to the jobs that are under
+way. When the loop is closed, the last of them takes it along, and it takes its bell down; jobs
+that the loop did not live to deliver are a mere cycle of garbage then.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from threading import Lock
 from typing import Any
-from weakref import ref
+from weakref import WeakValueDictionary, ref
 
 from mt.aio.core import _pool
 from mt.aio.core._job import Held, Job
@@ -27,15 +31,15 @@ from mt.aio.core._job import Held, Job
 class Mailbox:
     """The jobs that have been run for one event loop and not been delivered yet."""
 
-    __slots__ = ("armed", "bell", "jobs", "lock", "loop")
+    __slots__ = ("__weakref__", "armed", "bell", "jobs", "lock", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.jobs: deque[HopJob] = deque()
         self.armed = False
         self.lock = Lock()  # the descriptor's number may be another's once it is closed
+        self.loop = ref(loop)
+        self.bell: int | None = None
         self.bell = _hang_bell(loop, self.answer)
-        forget, key = self.forget, id(loop)
-        self.loop = ref(loop, lambda _: forget(key))
 
     def send(self) -> None:
         """Wake the loop up, in a worker's thread, unless that has been done."""
@@ -87,11 +91,8 @@ class Mailbox:
             if bell is not None:
                 os.close(bell)
 
-    def forget(self, key: int) -> None:
-        """Leave nothing of a loop that is gone."""
-        if _mailboxes.get(key) is self:
-            del _mailboxes[key]
-        self.take_down()
+    def __del__(self) -> None:
+        self.abandon()
 
 
 class HopJob(Job):
@@ -176,8 +177,6 @@ def start(
 
 
 def _new_mailbox(loop: asyncio.AbstractEventLoop) -> Mailbox:
-    """Make a loop's mailbox, and empty those of closed loops: their content keeps them alive."""
-    _abandon_closed()
     mailbox = _mailboxes[id(loop)] = Mailbox(loop)
     return mailbox
 
@@ -195,13 +194,6 @@ def _hang_bell(loop: asyncio.AbstractEventLoop, answer: Callable[[], None]) -> i
     return bell
 
 
-def _abandon_closed() -> None:
-    for mailbox in list(_mailboxes.values()):
-        loop = mailbox.loop()
-        if loop is None or loop.is_closed():
-            mailbox.abandon()
-
-
 def _at_exit() -> None:
     """Finish what was promised, and tell what failed; no loop will run any more."""
     _pool.drain()
@@ -214,7 +206,7 @@ def _renew() -> None:
     _mailboxes.clear()
 
 
-_mailboxes: dict[int, Mailbox] = {}  # by the loop's id
+_mailboxes: WeakValueDictionary[int, Mailbox] = WeakValueDictionary()  # by the loop's id
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
