@@ -18,7 +18,7 @@ PATIENT = {("openat", "CreateFileH5")}
 # h5py does not hand on the number of every error.
 NO_NUMBER = 254
 OTHER_ERROR = 255
-UNTOLD = NO_NUMBER, OTHER_ERROR, errno.EINVAL  # what comes of HDF5's not telling the number
+UNTOLD = NO_NUMBER, OTHER_ERROR, errno.EINVAL, errno.EIO  # of HDF5, which may not tell the number
 
 PUBLISHING = {"rename", "linkat"}
 
