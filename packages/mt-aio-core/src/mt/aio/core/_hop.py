@@ -80,6 +80,7 @@ class Mailbox:
 
     def abandon(self) -> None:
         """Drop what came for a closed loop; what it should have been told goes to the log."""
+        self.armed = False  # what comes later is dropped by its own worker
         while self.jobs:
             self.jobs.popleft().report()
         self.take_down()
@@ -177,6 +178,11 @@ def start(
 
 
 def _new_mailbox(loop: asyncio.AbstractEventLoop) -> Mailbox:
+    """Make a loop's mailbox; those of closed loops need not wait for the garbage collector."""
+    for other in list(_mailboxes.values()):
+        gone = other.loop()
+        if gone is None or gone.is_closed():
+            other.abandon()
     mailbox = _mailboxes[id(loop)] = Mailbox(loop)
     return mailbox
 
