@@ -161,7 +161,7 @@ def test_loop_closed_early(tmp_path, caplog):
     async def main():
         from mt.aio.core.lowlevel import submit
 
-        for _ in range(8):  # so that nothing can begin before the loop is closed
+        for _ in range(40):  # more than there are ever threads: no write begins before the close
             submit(gate.wait, 20)
         for i in range(20):
             await write_binary(tmp_path / f"{i}", b"x", 0o664, ASYNC, True)
