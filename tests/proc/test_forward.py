@@ -40,7 +40,7 @@ def test_log_records(mode, forwarding, caplog):
     """They come to the loggers of their names, before the reply, with exceptions as text."""
 
     def log():
-        logger = logging.getLogger("a.library")
+        logger = logging.getLogger("a.package")
         logger.debug("too low")
         logger.warning("number %d", 5)
         try:
@@ -50,7 +50,7 @@ def test_log_records(mode, forwarding, caplog):
 
     process = forwarding("logging")
     mode.run(process.send, (log,), recv_timeout=LIMIT)
-    records = [r for r in caplog.records if r.name == "a.library"]  # not asyncio's complaints
+    records = [r for r in caplog.records if r.name == "a.package"]  # not asyncio's complaints
     assert [(r.levelname, r.getMessage()) for r in records] == [
         ("WARNING", "number 5"),
         ("ERROR", "failed"),
@@ -61,9 +61,9 @@ def test_log_records(mode, forwarding, caplog):
 
 def test_the_levels_of_this_process_apply(forwarding, caplog):
     """A logger that is not interested here stays silent."""
-    caplog.set_level(logging.ERROR, "a.library")
+    caplog.set_level(logging.ERROR, "a.package")
     process = forwarding("logging")
-    srun(process.send, (lambda: logging.getLogger("a.library").warning("no"),))
+    srun(process.send, (lambda: logging.getLogger("a.package").warning("no"),))
     assert caplog.records == []
 
 
