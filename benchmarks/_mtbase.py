@@ -11,12 +11,15 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_PATIENCE = 5.0  # seconds, arbitrary
 
 
 class Mtbase:
@@ -39,12 +42,18 @@ class Mtbase:
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                start_new_session=True,
                 text=True,
             )
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._server:
+        if not self._server:
+            return
+        try:
+            self._server.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:  # mtbase's children may hold it up for ever
+            os.killpg(self._server.pid, signal.SIGKILL)
             self._server.communicate()
 
     def case(self, name: str, **size: Any) -> Callable[[], dict[str, float]] | None:
