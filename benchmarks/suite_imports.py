@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from _harness import Case, Figures, Measure, Options, Target
 
 FACADE = "import mt.aio"
 READ = "from mt.aio import read_binary, srun; srun(read_binary, sys.executable, 100)"
-WRITE = "from mt.aio import srun, write_binary; srun(write_binary, os.devnull, b'x')"
+# Into the program's own folder: mtbase renames its temporary file over any target, a device too.
+WRITE = "from mt.aio import srun, write_binary; srun(write_binary, 'file', b'x')"
 PIECES = ("core", "fs", "h5", "proc", "manager")
 
 
@@ -46,9 +48,10 @@ class Interpreter:
 
     def _run(self, program: str) -> float:
         code = f"import os, sys; sys.path[:0] = {self._path!r}; {program}"
-        begin = time.perf_counter()
-        subprocess.run([self._python, "-I", "-S", "-c", code], check=True)
-        return time.perf_counter() - begin
+        with tempfile.TemporaryDirectory() as folder:
+            begin = time.perf_counter()
+            subprocess.run([self._python, "-I", "-S", "-c", code], check=True, cwd=folder)
+            return time.perf_counter() - begin
 
 
 def cases(options: Options) -> Iterator[Case]:

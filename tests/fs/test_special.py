@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from mt.aio.fs import write_binary
+from mt.aio.core import srun
+from mt.aio.fs import safe_rename, symlink, write_binary
 from mt.aio.fs.lowlevel import Replacement, resolve_target
 
 
@@ -118,3 +119,44 @@ def test_special_file_cannot_be_replaced(tmp_path):
     with pytest.raises(OSError, match="not a regular file"):
         Replacement(resolve_target(str(path)))
     assert [p.name for p in tmp_path.iterdir()] == ["fifo"]
+
+
+@pytest.fixture(params=["device", "status"])
+def null(request, device, tmp_path, monkeypatch):
+    """A device that root could replace; or a file that says it is one, for who may make none."""
+    if request.param == "device":
+        if os.geteuid() != 0:
+            pytest.skip("only root can make a device, and replace one")
+        return device("null", 3)
+    path = tmp_path / "null"
+    path.touch()
+    real = os.lstat
+
+    def lstat(filepath):
+        status = real(filepath)
+        if os.fspath(filepath) != str(path):
+            return status
+        return os.stat_result((stat.S_IFCHR | 0o666, *status[1:]))
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    return path
+
+
+def test_renaming_never_replaces_a_device(mode, tmp_path, null):
+    """safe_rename over a device is refused: root once lost /dev/null to such a renaming."""
+    before = os.stat(null)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="Is a device") as caught:
+        mode.run(safe_rename, tmp_path / "file", null)
+    assert caught.value.filename == str(null)
+    assert os.path.samestat(os.stat(null), before)
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_link_never_replaces_a_device(tmp_path, null):
+    """A link with `replace=True` in a device's place is refused, and leaves nothing behind."""
+    before = os.stat(null)
+    with pytest.raises(OSError, match="Is a device"):
+        srun(symlink, "file", null, replace=True)
+    assert os.path.samestat(os.stat(null), before)
+    assert os.listdir(tmp_path) == ["null"]

@@ -10,7 +10,7 @@ from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._atomic import replace as replace_file
 from mt.aio.fs._durability import durability_of, flush_file, make_folders, open_folder
 from mt.aio.fs._path import absolute, check_path, order_key
-from mt.aio.fs._rename import safe_rename
+from mt.aio.fs._rename import refuse_device, safe_rename
 from mt.aio.fs._tempdir import remove_tree
 from mt.aio.fs._temporary import temporary_name
 
@@ -157,7 +157,7 @@ async def rename(
 
     Args:
         filepath: path to the file or folder
-        new_filepath: its new path; a file there is replaced atomically, a folder never
+        new_filepath: its new path; a file there is replaced atomically, a folder or device never
         durability: what a power cut may do, as for `safe_rename`
         context_vars: the mode, see [context_vars](../concepts/context-vars.md)
 
@@ -204,7 +204,7 @@ async def symlink(
         ValueError: for an unknown durability
         FileExistsError: if something has the name, and `replace` is not set
         IsADirectoryError: if a folder was to be replaced
-        OSError: what the system reports
+        OSError: what the system reports; if a device was to be replaced
 
     **Cancellation**: before it has begun, nothing happens; else it is done when this ends.
 
@@ -253,6 +253,7 @@ def _link(target: str, filepath: str, replace: bool, durability: Durability) -> 
 
 
 def _replace_by_link(target: str, filepath: str) -> None:
+    refuse_device(filepath)
     temporary = temporary_name(filepath)
     os.symlink(target, temporary)
     try:

@@ -63,7 +63,7 @@ async def safe_rename(
     """Rename a file or folder within a file system.
 
     An existing file of the new name is replaced atomically: at every instant the name stands for
-    the old one or the new one. An existing folder is never replaced.
+    the old one or the new one. An existing folder or device is never replaced.
 
     **Modes.** Asynchronous: in a worker thread, after the writes to both paths that were issued
     before. Synchronous: right here. Without `context_vars`, or with empty ones, asynchronous.
@@ -82,7 +82,8 @@ async def safe_rename(
         ValueError: for an unknown durability
         FileNotFoundError: if the file does not exist; nobody waits for it to appear
         IsADirectoryError: if the new name is that of a folder
-        OSError: what the system reports, such as a rename across file systems
+        OSError: what the system reports, such as a rename across file systems; if the new name is
+            that of a device, which root could replace
 
     **Cancellation**: before the renaming, nothing happens; else it is done when this ends.
 
@@ -113,6 +114,7 @@ def _rename(filepath: str, new_filepath: str, durability: Durability) -> None:
     if os.path.isdir(new_filepath):
         text = "Is a folder, which is never replaced: name a file in it"
         raise IsADirectoryError(errno.EISDIR, text, new_filepath)
+    refuse_device(new_filepath)
     if durability != "none":
         _flush(filepath)
     check_cancelled()
@@ -121,6 +123,17 @@ def _rename(filepath: str, new_filepath: str, durability: Durability) -> None:
         folders = {os.path.dirname(new_filepath), os.path.dirname(filepath)}
         for folder in folders:
             flush_folder(folder)
+
+
+def refuse_device(filepath: str) -> None:
+    """Keep a device from being replaced: root may, and all who use it would meet a plain file."""
+    try:
+        file_type = stat.S_IFMT(os.lstat(filepath).st_mode)
+    except OSError:  # what is wrong with the path, the renaming will say
+        return
+    if file_type in {stat.S_IFCHR, stat.S_IFBLK}:
+        text = "Is a device, which is never replaced: name a file"
+        raise OSError(errno.EINVAL, text, filepath)
 
 
 def _flush(filepath: str) -> None:
