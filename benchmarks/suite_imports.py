@@ -23,7 +23,10 @@ FACADE = "import mt.aio"
 READ = "from mt.aio import read_binary, srun; srun(read_binary, sys.executable, 100)"
 # Into the program's own folder: mtbase renames its temporary file over any target, a device too.
 WRITE = "from mt.aio import srun, write_binary; srun(write_binary, 'file', b'x')"
-PIECES = ("core", "fs", "h5", "proc", "manager")
+PIECES = [
+    folder.name.removeprefix("mt-aio-")
+    for folder in sorted(Path(__file__).parents[1].glob("packages/mt-aio-*"))
+]
 
 
 class Interpreter:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,75 @@ import pytest
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
-MEMBERS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+MEMBERS = {
+    path.parent.name: tomllib.loads(path.read_text())["project"]
+    for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
+}
+"""The distributions, with their metadata: the one list that all tests here go by."""
+PIECES = [name.removeprefix("mt-aio-") for name in MEMBERS if name != "mt-aio"]
+EXTRAS = MEMBERS["mt-aio"]["optional-dependencies"]
+
+
+def ours(requirements: list[str]) -> set[str]:
+    """The distributions of ours among some requirements, with those that they require."""
+    names = {re.match(r"[\w-]+", line)[0] for line in requirements} & MEMBERS.keys()
+    return names.union(*(ours(MEMBERS[name]["dependencies"]) for name in names))
+
+
+def pieces_with(extra: str) -> set[str]:
+    """The pieces that come with an extra of the facade; with none of them, if it is empty."""
+    wanted = list(MEMBERS["mt-aio"]["dependencies"])
+    if extra == "all":  # stands for other extras
+        (line,) = EXTRAS["all"]
+        for other in re.fullmatch(r"mt-aio\[(.*)\]", line)[1].split(","):
+            wanted += EXTRAS[other]
+    elif extra:
+        wanted += EXTRAS[extra]
+    return {name.removeprefix("mt-aio-") for name in ours(wanted)}
+
+
+def requirements_of_others() -> list[str]:
+    """What the pieces need of other projects, with the bounds that they declare."""
+    found = []
+    for project in MEMBERS.values():
+        extras = project.get("optional-dependencies", {}).values()
+        found += [*project["dependencies"], *(line for extra in extras for line in extra)]
+    return [line for line in found if not line.startswith("mt-aio")]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests for each distribution, each piece, or each extra (and for none)."""
+    for argument, values in {
+        "distribution": list(MEMBERS),
+        "piece": PIECES,
+        "extra": ["", *EXTRAS],
+    }.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, values)
+
+
+@pytest.fixture(scope="session")
+def members() -> dict[str, dict[str, Any]]:
+    """The metadata of the distributions, by their names."""
+    return MEMBERS
+
+
+@pytest.fixture(scope="session")
+def pieces() -> list[str]:
+    """The names of the pieces."""
+    return PIECES
+
+
+@pytest.fixture(scope="session")
+def extra_pieces() -> Callable[[str], set[str]]:
+    """Tell which pieces come with an extra of the facade."""
+    return pieces_with
+
+
+@pytest.fixture(scope="session")
+def requirements() -> list[str]:
+    """What the pieces need of other projects, with the bounds that they declare."""
+    return requirements_of_others()
 
 
 def run_program(
@@ -41,8 +111,8 @@ def build_targets(source: Path, out: Path, *targets: str) -> None:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the sdist of every member."""
     out = tmp_path_factory.mktemp("dist")
-    for member in MEMBERS:
-        build_targets(member, out, "sdist", "wheel")
+    for name in MEMBERS:
+        build_targets(ROOT / "packages" / name, out, "sdist", "wheel")
     return out
 
 
@@ -129,6 +199,6 @@ def all_installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFact
 def all_in_place(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """One environment with everything installed from the checkout, which no test changes."""
     environment = Environment(tmp_path_factory.mktemp("in-place") / "environment")
-    environment.uv_pip("install", "aiofiles", "cloudpickle", "h5py", "numpy")
-    environment.install_in_place(*(member.name for member in MEMBERS))
+    environment.uv_pip("install", *requirements_of_others())
+    environment.install_in_place(*MEMBERS)
     return environment

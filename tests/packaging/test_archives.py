@@ -17,7 +17,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VERSION = (ROOT / "VERSION").read_text().strip()
-DISTRIBUTIONS = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
 
 pytestmark = pytest.mark.slow
 
@@ -36,55 +35,51 @@ def archive(dist: Path, name: str, suffix: str) -> Path:
     return dist / f"{name.replace('-', '_')}-{VERSION}{suffix}"
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_a_wheel_holds_its_own_files_and_the_licence(dist, name):
+def test_a_wheel_holds_its_own_files_and_the_licence(dist, distribution):
     """Nothing is missing from a wheel, and nothing of another distribution is in it."""
-    info = f"{name.replace('-', '_')}-{VERSION}.dist-info"
-    with zipfile.ZipFile(archive(dist, name, "-py3-none-any.whl")) as wheel:
+    info = f"{distribution.replace('-', '_')}-{VERSION}.dist-info"
+    with zipfile.ZipFile(archive(dist, distribution, "-py3-none-any.whl")) as wheel:
         names = set(wheel.namelist())
         licence = wheel.read(f"{info}/licenses/LICENSE")
     described = {f"{info}/{file}" for file in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
-    if name == "mt-aio-core":  # its pytest plugin
+    if distribution == "mt-aio-core":  # its pytest plugin
         described.add(f"{info}/entry_points.txt")
-    assert names == sources(name) | described
+    assert names == sources(distribution) | described
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert "mt/__init__.py" not in names
-    assert ("mt/aio/__init__.py" in names) == (name == "mt-aio")
+    assert ("mt/aio/__init__.py" in names) == (distribution == "mt-aio")
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_an_sdist_holds_what_builds_it(dist, name):
+def test_an_sdist_holds_what_builds_it(dist, distribution):
     """A source distribution has the sources, README, licence and metadata, and nothing else."""
-    top = f"{name.replace('-', '_')}-{VERSION}"
-    with tarfile.open(archive(dist, name, ".tar.gz")) as sdist:
+    top = f"{distribution.replace('-', '_')}-{VERSION}"
+    with tarfile.open(archive(dist, distribution, ".tar.gz")) as sdist:
         names = {member.name.removeprefix(f"{top}/") for member in sdist.getmembers()}
-    expected = {f"src/{file}" for file in sources(name)}
+    expected = {f"src/{file}" for file in sources(distribution)}
     expected |= {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
     assert names - {".gitignore"} == expected  # hatchling adds the ignore file it went by
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_a_wheel_from_the_sdist_is_the_same(dist, build, name, tmp_path):
+def test_a_wheel_from_the_sdist_is_the_same(dist, build, distribution, tmp_path):
     """Whoever builds from the source distribution gets the wheel that we publish, bit for bit."""
-    with tarfile.open(archive(dist, name, ".tar.gz")) as sdist:
+    with tarfile.open(archive(dist, distribution, ".tar.gz")) as sdist:
         sdist.extractall(tmp_path, filter="data")
-    build(tmp_path / f"{name.replace('-', '_')}-{VERSION}", tmp_path, "wheel")
+    build(tmp_path / f"{distribution.replace('-', '_')}-{VERSION}", tmp_path, "wheel")
     (again,) = tmp_path.glob("*.whl")
     assert again.read_bytes() == (dist / again.name).read_bytes()
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_the_metadata_says_what_an_index_shows(wheels, name):
+def test_the_metadata_says_what_an_index_shows(wheels, distribution):
     """Version, licence, description and README reach the wheel's metadata."""
-    with zipfile.ZipFile(wheels[name]) as wheel:
+    with zipfile.ZipFile(wheels[distribution]) as wheel:
         (file,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
         metadata = email.message_from_bytes(wheel.read(file))
-    assert metadata["Name"] == name
+    assert metadata["Name"] == distribution
     assert metadata["Version"] == VERSION
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["Summary"]
-    readme = (ROOT / "packages" / name / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "packages" / distribution / "README.md").read_text(encoding="utf-8")
     assert metadata.get_payload(decode=True).decode().strip() == readme.strip()
     assert readme.strip()
 
@@ -99,7 +94,7 @@ def another_python():
     return next((path for version, path in others if version != running), None)
 
 
-def test_builds_are_reproducible(dist, fresh, run, tmp_path):
+def test_builds_are_reproducible(dist, members, fresh, run, tmp_path):
     """Another Python, folder, time and umask give the same wheels and sdists, byte for byte."""
     python = another_python()
     if python is None:
@@ -107,7 +102,7 @@ def test_builds_are_reproducible(dist, fresh, run, tmp_path):
     environment = fresh(python=python)
     environment.uv_pip("install", f"hatchling=={metadata.version('hatchling')}")
     checkout, out = tmp_path / "another folder", tmp_path / "out"
-    for name in DISTRIBUTIONS:
+    for name in members:
         copy = checkout / "packages" / name
         shutil.copytree(ROOT / "packages" / name, copy, ignore=shutil.ignore_patterns("*.pyc"))
         for path in copy.rglob("*"):
@@ -116,7 +111,7 @@ def test_builds_are_reproducible(dist, fresh, run, tmp_path):
     for file in ("VERSION", ".gitignore"):
         shutil.copy(ROOT / file, checkout)
     (checkout / ".git").mkdir()  # the ignore file of the checkout's root counts up to here
-    for name in DISTRIBUTIONS:
+    for name in members:
         command = (environment.python, "-m", "hatchling", "build", "-d", out)
         run(*command, cwd=checkout / "packages" / name)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == {
@@ -124,10 +119,10 @@ def test_builds_are_reproducible(dist, fresh, run, tmp_path):
     }
 
 
-def test_an_index_accepts_the_metadata(dist, run):
+def test_an_index_accepts_the_metadata(dist, members, run):
     """`twine check --strict` finds no fault with any archive, its long description included."""
     archives = sorted(path for path in dist.iterdir() if path.suffix in {".whl", ".gz"})
-    assert len(archives) == 2 * len(DISTRIBUTIONS)
+    assert len(archives) == 2 * len(members)
     said = run(sys.executable, "-m", "twine", "--no-color", "check", "--strict", *archives)
     assert len(re.findall(r": PASSED$", said, re.MULTILINE)) == len(archives)
 

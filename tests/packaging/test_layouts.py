@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PIECES = sorted(path.parent.name for path in ROOT.glob("packages/mt-aio-*/pyproject.toml"))
 
 pytestmark = pytest.mark.slow
 
@@ -60,25 +58,13 @@ def works(environment):
     return names
 
 
-def requirements() -> list[str]:
-    """What the pieces need of other projects, with the bounds that they declare."""
-    found = []
-    for name in PIECES:
-        project = tomllib.loads((ROOT / "packages" / name / "pyproject.toml").read_text())[
-            "project"
-        ]
-        extras = project.get("optional-dependencies", {}).values()
-        found += [*project["dependencies"], *(line for extra in extras for line in extra)]
-    return [line for line in found if not line.startswith("mt-aio")]
-
-
 def test_the_whole_works_from_wheels(all_installed):
     """Everything that is installed by `mt-aio[all]` works, in both modes."""
     assert works(all_installed)
 
 
 def test_all_in_place(all_in_place, all_installed):
-    """Six installations in place, each in a folder of its own, work like the wheels."""
+    """Installations in place, each in a folder of its own, work like the wheels."""
     assert works(all_in_place) == works(all_installed)
     where = "import json, mt.aio.h5; print(json.dumps(mt.aio.h5.__file__))"
     assert Path(all_in_place.ask(where)).is_relative_to(ROOT / "packages" / "mt-aio-h5")
@@ -93,16 +79,16 @@ def test_a_mixture(fresh, wheels, all_installed, in_place):
     assert works(environment) == works(all_installed)
 
 
-def test_the_lowest_allowed_versions(fresh, wheels):
+def test_the_lowest_allowed_versions(fresh, wheels, requirements):
     """The lower bounds of all dependencies are true (where this Python has wheels of them)."""
     environment = fresh()
     lowest = ("--resolution", "lowest-direct", "--only-binary", ":all:")
-    environment.install(wheels, *lowest, "mt-aio[all]", *requirements(), unpinned=True)
+    environment.install(wheels, *lowest, "mt-aio[all]", *requirements, unpinned=True)
     assert works(environment)
     if sys.version_info[:2] == (3, 11):  # the oldest has wheels of all lower bounds
         versions = environment.uv_pip("list", "--format", "freeze")
-        for line in requirements():
-            name, bound = re.fullmatch(r"([\w-]+)>=([\d.]+)", line).groups()
+        for line in requirements:
+            name, bound = re.fullmatch(r"([\w-]+)(?:\[.*\])?>=([\d.]+)", line).groups()
             assert re.search(rf"^{name}=={re.escape(bound)}(\.\d+)*$", versions, re.MULTILINE)
 
 
@@ -116,26 +102,26 @@ except ModuleNotFoundError as exc:
 
 
 @pytest.mark.parametrize(
-    ("piece", "names"),
+    ("absent", "names"),
     [("h5", {"CreateFileH5"}), ("manager", {"AprocManager"})],
 )
-def test_uninstalling_a_piece_leaves_the_rest(fresh, wheels, all_installed, piece, names):
+def test_uninstalling_a_piece_leaves_the_rest(fresh, wheels, all_installed, absent, names):
     """A piece that is taken away again is absent, with the usual hint; the others stay."""
     environment = fresh()
     environment.install(wheels, "mt-aio[all]")
-    environment.uv_pip("uninstall", f"mt-aio-{piece}")
+    environment.uv_pip("uninstall", f"mt-aio-{absent}")
     (name,) = names
     hint, left = environment.ask(ASK_NAMES.format(name=name))
-    assert hint == f'mt.aio.{name} needs mt-aio-{piece}: pip install "mt-aio[{piece}]"'
+    assert hint == f'mt.aio.{name} needs mt-aio-{absent}: pip install "mt-aio[{absent}]"'
     whole = all_installed.ask("import json, mt.aio; print(json.dumps(mt.aio.__all__))")
     assert set(left) == set(whole) - names
 
 
-def test_uninstalling_the_facade_leaves_the_pieces(fresh, wheels):
+def test_uninstalling_the_facade_leaves_the_pieces(fresh, wheels, pieces):
     """Without the distribution mt-aio, each piece can be imported by its own name."""
     environment = fresh()
     environment.install(wheels, "mt-aio[all]")
     environment.uv_pip("uninstall", "mt-aio")
-    program = "".join(f"import mt.aio.{name.removeprefix('mt-aio-')}\n" for name in PIECES)
+    program = "".join(f"import mt.aio.{piece}\n" for piece in pieces)
     program += "import json; print(json.dumps(mt.aio.__file__))"
     assert environment.ask(program) is None

@@ -7,15 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 VERSION = (ROOT / "VERSION").read_text().strip()
 META = "mt-aio"
-PIECES = ["core", "fs", "h5", "proc", "manager"]
-DISTRIBUTIONS = [META, *(f"mt-aio-{piece}" for piece in PIECES)]
-EXTRAS = {"fs": "mt-aio-fs", "npz": "mt-aio-fs[npz]", "h5": "mt-aio-h5"}
-EXTRAS |= {"proc": "mt-aio-proc", "manager": "mt-aio-manager"}
 
 
 def pyproject(name: str) -> dict[str, Any]:
@@ -23,18 +17,24 @@ def pyproject(name: str) -> dict[str, Any]:
     return tomllib.loads((ROOT / "packages" / name / "pyproject.toml").read_text())
 
 
-def test_the_members_are_the_six_distributions():
-    """No folder beside the six, and each is named after its distribution."""
-    folders = sorted(path.name for path in (ROOT / "packages").iterdir())
-    assert folders == sorted(DISTRIBUTIONS)
-    assert [pyproject(name)["project"]["name"] for name in DISTRIBUTIONS] == DISTRIBUTIONS
+def test_each_folder_is_a_distribution(members):
+    """No folder beside the distributions, and each is named after its distribution."""
+    assert {path.name for path in (ROOT / "packages").iterdir()} == members.keys()
+    assert all(project["name"] == name for name, project in members.items())
 
 
-def test_the_workspace_lists_all_members():
-    """The environments install every distribution from this checkout."""
-    root = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    members = root["tool"]["hatch"]["envs"]["default"]["workspace"]["members"]
-    assert sorted(members) == sorted(f"packages/{name}" for name in DISTRIBUTIONS)
+def folder(name: str) -> str:
+    """Where the modules of a distribution lie."""
+    return f"packages/{name}/src/mt/aio/{name.removeprefix(META).removeprefix('-')}".rstrip("/")
+
+
+def test_the_tools_know_all_members(members):
+    """Environments, mypy and coverage take in every distribution of this checkout."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    installed = tool["hatch"]["envs"]["default"]["workspace"]["members"]
+    assert sorted(installed) == sorted(f"packages/{name}" for name in members)
+    assert sorted(tool["mypy"]["mypy_path"]) == sorted(f"packages/{name}/src" for name in members)
+    assert sorted(tool["coverage"]["run"]["source_dirs"]) == sorted(map(folder, members))
 
 
 def test_the_version_is_a_plain_release():
@@ -42,28 +42,27 @@ def test_the_version_is_a_plain_release():
     assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_the_version_has_one_source(name):
+def test_the_version_has_one_source(distribution):
     """Each distribution reads its version from the VERSION file at the root."""
-    metadata = pyproject(name)
+    metadata = pyproject(distribution)
     assert metadata["project"]["dynamic"] == ["version"]
     source = metadata["tool"]["hatch"]["version"]
-    assert (ROOT / "packages" / name / source["path"]).resolve() == ROOT / "VERSION"
+    assert (ROOT / "packages" / distribution / source["path"]).resolve() == ROOT / "VERSION"
     match = re.search(source["pattern"], (ROOT / "VERSION").read_text())
     assert match is not None
     assert match["version"] == VERSION
 
 
-def test_the_facade_pins_its_pieces_exactly():
+def test_the_facade_pins_its_pieces_exactly(pieces):
     """An upgrade of mt-aio upgrades all of its pieces."""
     project = pyproject(META)["project"]
     assert project["dependencies"] == [f"mt-aio-core=={VERSION}"]
     extras = dict(project["optional-dependencies"])
-    assert extras.pop("all") == [f"mt-aio[{','.join(EXTRAS)}]"]
-    assert extras == {extra: [f"{needed}=={VERSION}"] for extra, needed in EXTRAS.items()}
+    assert extras.pop("all") == [f"mt-aio[{','.join(extras)}]"]
+    wanted = {piece: [f"mt-aio-{piece}=={VERSION}"] for piece in pieces if piece != "core"}
+    assert extras == wanted | {"npz": [f"mt-aio-fs[npz]=={VERSION}"]}
 
 
-@pytest.mark.parametrize("piece", PIECES)
 def test_pieces_pin_each_other_by_range(piece):
     """Any patch release of the same minor version will do, or upgrades one by one would break."""
     major, minor, _ = VERSION.split(".")
@@ -73,17 +72,17 @@ def test_pieces_pin_each_other_by_range(piece):
     assert ours == [re.match(r"[a-z0-9-]+", line)[0] + wanted for line in ours]
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_each_has_the_licence(name):
+def test_each_has_the_licence(distribution):
     """The licence of each distribution is the one at the root."""
-    assert pyproject(name)["project"]["license"] == "MIT"
-    assert (ROOT / "packages" / name / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert pyproject(distribution)["project"]["license"] == "MIT"
+    assert (ROOT / "packages" / distribution / "LICENSE").read_bytes() == (
+        ROOT / "LICENSE"
+    ).read_bytes()
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_each_supports_the_same_pythons(name):
+def test_each_supports_the_same_pythons(distribution):
     """The supported Pythons are the same everywhere, and those that the tests run on."""
-    project = pyproject(name)["project"]
+    project = pyproject(distribution)["project"]
     root = tomllib.loads((ROOT / "pyproject.toml").read_text())
     tested = root["tool"]["hatch"]["envs"]["test"]["matrix"][0]["python"]
     listed = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
@@ -114,7 +113,7 @@ def test_fragments_are_named_by_their_kind():
     assert not strange
 
 
-def test_fragments_begin_with_a_distribution():
+def test_fragments_begin_with_a_distribution(members):
     """Each fragment is one line that begins with the distribution it is about."""
-    start = re.compile(rf"`({'|'.join(DISTRIBUTIONS)})`: \S.*\n")
+    start = re.compile(rf"`({'|'.join(members)})`: \S.*\n")
     assert not [path.name for path in fragments() if not start.fullmatch(path.read_text())]
