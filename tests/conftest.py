@@ -26,6 +26,10 @@ except ImportError:  # there is none for this Python or platform
 else:
     uvloop.new_event_loop().close()  # the first one opens pipes that stay with the process
 
+if os._exit.__module__ != "posix" and os.name == "posix":
+    # coverage has put a function of its own in its place, which is to be pickled like the real one.
+    os._exit.__module__, os._exit.__qualname__ = "os", "_exit"
+
 
 @pytest.fixture
 def not_counted(monkeypatch: pytest.MonkeyPatch) -> None:

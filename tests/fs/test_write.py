@@ -127,7 +127,9 @@ def test_numpy_arrays_of_any_layout(mode, tmp_path):
         assert path.read_bytes() == expected
 
 
-@pytest.mark.parametrize("buf", [[1, 2], 3, None, {"a": 1}, object()], ids=repr)
+@pytest.mark.parametrize(
+    "buf", [[1, 2], 3, None, {"a": 1}, object()], ids=lambda value: type(value).__name__
+)
 def test_write_binary_refuses_what_is_no_buffer(mode, tmp_path, buf):
     """What has no bytes is a TypeError, and nothing happens."""
     with pytest.raises(TypeError, match="takes bytes or another buffer"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
@@ -107,13 +109,29 @@ def build_targets(source: Path, out: Path, *targets: str) -> None:
     run_program(sys.executable, "-m", "hatchling", "build", "-d", out, *chosen, cwd=source)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Give a folder that is made once in a run, by whichever worker comes first."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, stamp = base / name, base / f"{name}-is-made"
+    with FileLock(base / f"{name}.lock"):
+        if not stamp.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # another test has been given up in it
+            make(folder)
+            stamp.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the sdist of every member."""
-    out = tmp_path_factory.mktemp("dist")
-    for name in MEMBERS:
-        build_targets(ROOT / "packages" / name, out, "sdist", "wheel")
-    return out
+
+    def make(folder: Path) -> None:
+        for name in MEMBERS:
+            build_targets(ROOT / "packages" / name, folder, "sdist", "wheel")
+
+    return made_once(tmp_path_factory, "dist", make)
 
 
 @pytest.fixture(scope="session")

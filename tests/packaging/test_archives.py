@@ -119,8 +119,9 @@ def test_builds_are_reproducible(dist, members, fresh, run, tmp_path):
     }
 
 
-def test_an_index_accepts_the_metadata(dist, members, run):
+def test_an_index_accepts_the_metadata(dist, members, run, monkeypatch):
     """`twine check --strict` finds no fault with any archive, its long description included."""
+    monkeypatch.setenv("COLUMNS", "1000")  # or the paths decide where its lines are cut
     archives = sorted(path for path in dist.iterdir() if path.suffix in {".whl", ".gz"})
     assert len(archives) == 2 * len(members)
     said = run(sys.executable, "-m", "twine", "--no-color", "check", "--strict", *archives)

@@ -23,6 +23,8 @@ from mt.aio.proc import BgProcess
 
 THREAD_QUEUES = [queue.Queue, queue.LifoQueue, queue.PriorityQueue]
 CONTEXT = multiprocessing.get_context("spawn")
+# Seconds for what a test leaves running: a child that coverage counts has to write that down.
+PATIENCE = 5 if "COVERAGE_PROCESS_CONFIG" in os.environ else 0
 resource_tracker.ensure_running()  # it stays with this process, once the first queue is made
 
 
@@ -66,7 +68,7 @@ def start(caller) -> Iterator[Callable[..., Any]]:
     yield start
     for process in started:
         with contextlib.suppress(Exception):  # a test has broken it on purpose
-            process.close(0)
+            process.close(PATIENCE)
     started.clear()
 
 

@@ -206,6 +206,23 @@ def test_no_sequence_misdirects_a_reply(steps):
     assert conversation.dismiss(Event.END) == []
 
 
+def test_a_part_is_for_who_waits_and_goes_on_waiting():
+    """A stream's parts all reach the caller, and so does the end; of the rest he hears nothing."""
+    conversation = Conversation()
+    conversation.receive(Frame(READY, 0, []))
+    number = conversation.send("waiter")
+    assert conversation.receive(Frame(PART, number, [])) == "waiter"
+    assert conversation.receive(Frame(IGNORED, number, [])) is None
+    assert conversation.receive(Frame(PART, number, [])) == "waiter"
+    assert conversation.receive(Frame(RETURNED, number, [])) == "waiter"
+    assert conversation.receive(Frame(PART, number, [])) is None
+
+
+def test_no_message_has_the_number_of_none():
+    """Frames that belong to no message bear 0: the first message has another number."""
+    assert Conversation().send("waiter") != 0
+
+
 def test_numbers_are_never_used_again():
     """A late reply to a forgotten message finds nobody, even after many more messages."""
     conversation = Conversation()
