@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import aclosing
 
 import pytest
@@ -256,3 +257,23 @@ def test_amap_wants_a_bar_it_can_use():
     """Anything else than a title or an object with `update` is refused."""
     with pytest.raises(TypeError, match="an object with a method 'update', not int"):
         srun(lambda context_vars: _listed(amap(_double, [], progress=3, context_vars={})))
+
+
+def _with_a_bar():
+    return srun(lambda context_vars: _listed(amap(_double, [1], progress="x", context_vars={})))
+
+
+def test_amap_without_tqdm(monkeypatch):
+    """A title where tqdm is not installed: the error says what to install."""
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "mt-aio-core\[progress\]"'):
+        _with_a_bar()
+
+
+def test_amap_with_a_broken_tqdm(monkeypatch, tmp_path):
+    """What an installed tqdm misses is not taken for tqdm itself."""
+    (tmp_path / "tqdm.py").write_text("import what_it_needs")
+    monkeypatch.delitem(sys.modules, "tqdm", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="what_it_needs"):
+        _with_a_bar()

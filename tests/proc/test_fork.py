@@ -64,7 +64,7 @@ def test_a_fork_where_there_is_no_pidfd(run_program, program):
             time.sleep(600)
             os._exit(0)
         try:
-            srun(process.send, (os._exit, 3), recv_timeout=10)
+            srun(process.send, (exec, "import os; os._exit(3)"), recv_timeout=10)
         except RuntimeError as error:
             assert "status 3" in str(error), error
         finally:

@@ -33,7 +33,7 @@ def forwarding():
 
     yield start
     for process in started:
-        process.close(0)
+        process.close()
 
 
 def test_log_records(mode, forwarding, caplog):
@@ -178,6 +178,7 @@ def test_what_cannot_be_forwarded(name, error):
         BgProcess(forward=[name])
 
 
+@pytest.mark.usefixtures("not_counted")
 def test_a_child_imports_little(run_program, tmp_path):
     """One that forwards nothing has imported none of what would slow down its start."""
     (tmp_path / "looker_of_mine.py").write_text(
