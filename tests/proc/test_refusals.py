@@ -1,0 +1,273 @@
+"""What each part does when the system, or the other side, refuses what it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from mt.aio.proc import _child, _link, _memory, _nursery, _oom, _start, _zygote
+from mt.aio.proc._frames import LARGE, RETURNED, Frame
+from mt.aio.proc._handle import Own
+from mt.aio.proc._loops import LoopListener, LoopWaiter
+from mt.aio.proc._pickling import dumps, loads
+from mt.aio.proc._queue_poll import Poller
+from mt.aio.proc._queue_remote import RemoteGetter
+
+BIG = [bytes(LARGE)]
+
+
+@pytest.fixture
+def memory():
+    """One end of shared memory, and the socket through which the other would hear of it."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    memory = _memory.Memory(ours)
+    with ours, theirs:
+        yield memory
+        memory.close()
+
+
+def refuse(*_args, **_kwargs):
+    """Be the system call that fails."""
+    raise OSError(errno.EMFILE, "refused")
+
+
+@pytest.mark.parametrize("call", ["os.truncate", "send"])
+def test_shared_memory_that_cannot_be_had_now(memory, monkeypatch, call):
+    """The buffers go through the socket, no descriptor is left, and the next ones are shared."""
+    with monkeypatch.context() as patch:
+        patch.setattr(f"mt.aio.proc._memory.{call}", refuse)
+        assert memory.take(BIG) is None
+    region = memory.take(BIG)
+    assert region.size >= LARGE
+    memory.release(region.number)
+
+
+def test_shared_memory_that_cannot_be_had_at_all(memory, monkeypatch):
+    """Who cannot make any does not try again."""
+    monkeypatch.setattr(_memory, "_unnamed", refuse)
+    assert memory.take(BIG) is None
+    monkeypatch.undo()
+    assert memory.take(BIG) is None
+
+
+def test_memory_that_nobody_knows(memory):
+    """A region that is none of ours is not taken back; a frame without one stays as it is."""
+    memory.release(99)
+    frame = Frame(RETURNED, 1, [b"x"])
+    memory.place(frame)
+    assert frame.segments == [b"x"]
+
+
+def test_memory_without_memfd(monkeypatch):
+    """Systems without unnamed files in memory use a temporary file, whose name goes at once."""
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    descriptor = _memory._unnamed()
+    assert os.fstat(descriptor).st_nlink == 0
+    os.close(descriptor)
+
+
+def test_a_child_whose_parent_goes_while_it_starts():
+    """It ends, quietly, when the channel ends before its world has been told."""
+    reader, writer = os.pipe()
+    os.write(writer, b"abc")
+    os.close(writer)
+    with pytest.raises(SystemExit) as ended:
+        _child._read(reader, 8)
+    assert ended.value.code == 1
+    os.close(reader)
+
+
+def test_a_nursery_that_cannot_be_started():
+    """The error is passed on, and no descriptor is left."""
+    with pytest.raises(OSError, match="refused"):
+        _zygote.Nursery(refuse, 1, 2, b"")
+
+
+def test_a_nursery_that_does_not_end(monkeypatch):
+    """It is killed, so that the interpreter can end."""
+    monkeypatch.setattr(_zygote, "PATIENCE", 0.05)
+    program = "import time; time.sleep(60)"
+    nursery = _zygote.Nursery(
+        lambda *_: subprocess.Popen([sys.executable, "-c", program]), 1, 2, b""
+    )
+    nursery.close()
+    assert nursery.popen.returncode == -signal.SIGKILL
+
+
+def test_a_nursery_that_takes_no_more_requests(monkeypatch):
+    """A fresh interpreter is started instead: no nursery is told of."""
+    nursery = SimpleNamespace(
+        popen=SimpleNamespace(poll=lambda: None), fit=lambda: True, request=refuse
+    )
+    monkeypatch.setattr(_zygote, "_current", nursery)
+    assert _zygote.ask([], lambda: pytest.fail("there is one already")) is None
+
+
+def test_a_request_that_lost_descriptors():
+    """A nursery that could not take all descriptors starts nothing."""
+    with pytest.raises(OSError, match="no room"):
+        _nursery._all([1, 2, 3])
+
+
+def test_the_children_of_nobody():
+    """A process that has gone has no descendants."""
+    assert _nursery._descendants(2**22 + 1) == []
+
+
+def test_a_nursery_without_cloudpickle(monkeypatch):
+    """Where it cannot be imported the children do without."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    monkeypatch.setattr(_nursery.gc, "freeze", lambda: pytest.fail("nothing was prepared"))
+    _nursery._prepare()
+
+
+def test_a_child_of_its_own_is_killed():
+    """The handle of a fresh interpreter kills it, and says how it ended."""
+    handle = Own(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+    assert not handle.ended()
+    handle.kill()
+    handle._popen.wait()
+    assert (handle.ended(), handle.returncode) == (True, -signal.SIGKILL)
+    handle.close()
+
+
+def test_a_system_that_does_not_count(monkeypatch, tmp_path):
+    """Where the system counts no killed processes, none is taken for killed by it."""
+    monkeypatch.setattr(_oom, "_WHERE", str(tmp_path / "missing"))
+    monkeypatch.setattr(_oom, "_last", 5)
+    assert _oom.since_last() == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ({"isolated": 1, "ignore_environment": 1}, ["-I"]),
+        ({"ignore_environment": 1, "no_site": 1}, ["-E", "-S"]),
+        ({"optimize": 2}, ["-OO"]),
+    ],
+)
+def test_the_interpreter_s_options_are_passed_on(monkeypatch, flags, options):
+    """A child runs with those options of its parent that decide what its code means."""
+    all_flags = dict.fromkeys(["isolated", "ignore_environment", "no_site", "optimize"], 0) | flags
+    monkeypatch.setattr(_start.sys, "flags", SimpleNamespace(**all_flags))
+    monkeypatch.setattr(_start.sys, "warnoptions", [])
+    assert _start._options() == ["-P", *options]
+
+
+def test_an_end_that_no_thread_can_see_to():
+    """At the interpreter's end, when no thread can be started, the child is killed at once."""
+    killed = []
+    link = SimpleNamespace(finish=lambda timeout: None, kill=lambda: killed.append("killed"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("threading.Thread.start", lambda self: (_ for _ in ()).throw(RuntimeError))
+        _link.Link.finish_elsewhere(link, 1.0)
+    assert killed == ["killed"]
+
+
+@pytest.mark.parametrize("waiter", [LoopWaiter, LoopListener])
+def test_a_reply_for_a_loop_that_is_closed(waiter):
+    """It is dropped: nobody waits any more."""
+    attached = []
+
+    async def wait():
+        return waiter(SimpleNamespace(attach=attached.append))
+
+    waiting = asyncio.run(wait())
+    assert len(attached) == 1
+    waiting.settle(Frame(RETURNED, 1, []))
+
+
+def test_a_reply_that_comes_too_late():
+    """Whoever has been cancelled is told nothing, from the loop's thread or from another."""
+
+    async def main():
+        waiting = LoopWaiter(SimpleNamespace(attach=lambda loop: None))
+        waiting._future.cancel()
+        waiting.settle(Frame(RETURNED, 1, []))
+        waiting._set(Frame(RETURNED, 1, []))
+        assert waiting._future.cancelled()
+
+    asyncio.run(main())
+
+
+def test_a_buffer_that_is_not_contiguous():
+    """It cannot travel beside the pickle, and travels in it."""
+    np = pytest.importorskip("numpy")
+    array = np.arange(2 * LARGE, dtype="u1")[::2]
+    segments = dumps(array)
+    assert (loads(segments) == array).all()
+
+
+@pytest.mark.parametrize("look", [None, lambda: False, lambda: 1 / 0], ids=["no", "empty", "bad"])
+def test_a_queue_that_cannot_say_whether_it_is_empty(look):
+    """Who waits tries for himself, and finds out what is wrong."""
+
+    async def main():
+        q = SimpleNamespace() if look is None else SimpleNamespace(empty=look)
+        line = Poller().line(q, "empty", 0.01)
+        woken = []
+        line.wake = lambda: woken.append("woken")
+        line.tick()
+        assert woken == []  # nobody waits
+        line.idle["somebody"] = None
+        line.tick()
+        assert woken == ["woken"]
+
+    asyncio.run(main())
+
+
+class Full(queue.Queue):
+    """A queue that takes nothing back."""
+
+    def put(self, item, block=True, timeout=None):
+        """Refuse."""
+        raise queue.Full
+
+
+class Broken(queue.Queue):
+    """A queue whose other side is gone."""
+
+    def put(self, item, block=True, timeout=None):
+        """Fail."""
+        raise ConnectionError("gone")
+
+
+def test_what_nobody_has_taken_is_put_back():
+    """It is in the queue again, and counted once."""
+    q = queue.Queue()
+    for number in range(2):
+        q.put(number)
+    getter = RemoteGetter(q)
+    getter._shelf.append(q.get())
+    getter.put_back()
+    assert [q.get(), q.get()] == [1, 0]
+    assert q.unfinished_tasks == 2
+
+
+def test_a_full_queue_takes_nothing_back():
+    """What came from it stays on the shelf, for whoever asks next."""
+    getter = RemoteGetter(Full())
+    getter._shelf.append("item")
+    getter.put_back()
+    assert list(getter._shelf) == ["item"]
+    getter._shelf.clear()
+
+
+def test_a_broken_queue_takes_nothing_back(caplog):
+    """That something is lost with it goes to the log."""
+    getter = RemoteGetter(Broken())
+    getter._shelf.append("item")
+    getter.put_back()
+    (record,) = caplog.records
+    assert "cannot be put back" in record.getMessage()
+    assert "gone" in record.exc_text
