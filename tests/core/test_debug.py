@@ -32,6 +32,8 @@ LOOPS = {
 def _run(loop, secs, debug):
     program = PROGRAM.replace("LOOP", LOOPS[loop]).replace("{secs}", str(secs))
     environment = os.environ | {"MT_AIO_DEBUG": debug}
+    for name in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE"):  # asyncio's own complaint of slow steps
+        environment.pop(name, None)
     command = [sys.executable, "-c", program]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 

@@ -109,7 +109,7 @@ run()
 @pytest.mark.parametrize("name", ["sync", "async"])
 def test_read_only_content(run_python, tmp_path, name):
     """Read-only files and folders inside are removed as well."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o055)
     outside = tmp_path / "outside" / "file"
     outside.parent.mkdir()
