@@ -20,11 +20,13 @@ LIMIT = 10
 
 
 async def _in_hand(process, mark, seconds):
-    """Send a message that takes so long; return when the child has begun it."""
+    """Send a message that takes so long, or until the mark goes; return when it has begun."""
 
     def works():
         mark.touch()
-        time.sleep(seconds)
+        end = time.monotonic() + seconds
+        while mark.exists() and time.monotonic() < end:
+            time.sleep(0.005)
         sys.stdout.write("the end")
 
     sent = asyncio.ensure_future(process.send((works,)))
@@ -135,10 +137,11 @@ def test_the_message_in_hand_is_finished(async_mode, start, tmp_path):
     process, mark = start(), tmp_path / "mark"
 
     async def body(context_vars):
-        sent = await _in_hand(process, mark, 0.1)
+        sent = await _in_hand(process, mark, LIMIT)
         closing = asyncio.ensure_future(process.aclose(LIMIT))
         with pytest.raises(RuntimeError):
             await sent
+        mark.unlink()
         await closing
 
     async_mode.run(body)
@@ -151,11 +154,12 @@ def test_what_is_queued_is_not_begun(async_mode, start, tmp_path):
     process, mark, another = start(), tmp_path / "mark", tmp_path / "another"
 
     async def body(context_vars):
-        sent = [await _in_hand(process, mark, 0.1)]
+        sent = [await _in_hand(process, mark, LIMIT)]
         sent += [asyncio.ensure_future(process.send((another.touch,))) for _ in range(5)]
         await asyncio.sleep(0)
         closing = asyncio.ensure_future(process.aclose(LIMIT))
         errors = await asyncio.gather(*sent, return_exceptions=True)
+        mark.unlink()
         await closing
         return errors
 
