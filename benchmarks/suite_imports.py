@@ -23,7 +23,8 @@ FACADE = "import mt.aio"
 READ = "from mt.aio import read_binary, srun; srun(read_binary, sys.executable, 100)"
 # Into a folder of the program's own: mtbase renames a plain file over any target, /dev/null too.
 WRITE = "from mt.aio import srun, write_binary; srun(write_binary, 'file', b'x')"
-MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a disk's pace is not what is measured
+_SHM = "/dev/shm"  # noqa: S108 - each program gets a folder of its own there
+MEMORY = _SHM if os.path.isdir(_SHM) else None  # a disk's pace is not what is measured
 PIECES = [
     folder.name.removeprefix("mt-aio-")
     for folder in sorted(Path(__file__).parents[1].glob("packages/mt-aio-*"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -158,3 +160,34 @@ def test_a_ring_that_comes_too_late(mailbox):
 def test_offloading_after_all_that():
     """The process's own pool has not been touched by any of it."""
     assert asyncio.run(offload(int, "7", context_vars=ASYNC)) == 7
+
+
+LEFT_BEHIND = """
+import asyncio, threading
+from mt.aio.core.lowlevel import offload
+
+async def main():
+    begun = threading.Event()
+    def work():
+        begun.set()
+        threading.Event().wait(600)
+    task = asyncio.create_task(
+        offload(work, context_vars={"async": True}, abandon_on_cancel=True)
+    )
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+asyncio.run(main())
+print("the end", flush=True)
+"""
+
+
+def test_an_abandoned_job_does_not_keep_the_interpreter():
+    """Nobody was promised its end: unlike that of a submitted job, it is not waited for."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_BEHIND], capture_output=True, text=True, check=False, timeout=25
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the end\n", "")
