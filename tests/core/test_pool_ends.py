@@ -191,3 +191,42 @@ def test_an_abandoned_job_does_not_keep_the_interpreter():
         [sys.executable, "-c", LEFT_BEHIND], capture_output=True, text=True, check=False, timeout=25
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "the end\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no doorbells")
+def test_one_mailbox_for_a_loop():
+    """All jobs of a loop share its mailbox, whose doorbell is rung instead of a call."""
+    seen = set()
+
+    async def main():
+        for _ in range(3):
+            await offload(int, context_vars=ASYNC)
+            seen.add(_hop._mailboxes[id(asyncio.get_running_loop())])
+        assert all(box.bell is not None for box in seen)
+
+    asyncio.run(main())
+    assert len(seen) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no doorbells")
+def test_a_new_loop_takes_down_the_bells_of_closed_ones():
+    """A closed loop's mailbox, though a job still has it, keeps no descriptor."""
+    gate = threading.Event()
+
+    async def leave():
+        task = asyncio.ensure_future(
+            offload(gate.wait, 30, context_vars=ASYNC, abandon_on_cancel=True)
+        )
+        await offload(int, context_vars=ASYNC)
+        box = _hop._mailboxes[id(asyncio.get_running_loop())]
+        task.cancel()
+        await asyncio.wait([task])
+        return box
+
+    loop = asyncio.new_event_loop()
+    box = loop.run_until_complete(leave())
+    loop.close()
+    assert box.bell is not None
+    asyncio.run(offload(int, context_vars=ASYNC))
+    assert box.bell is None
+    gate.set()
