@@ -187,17 +187,24 @@ END = """
     from mt.aio.core import _pool
     from mt.aio.core.lowlevel import offload, submit
     from mt.aio.fs import write_binary
+    from mt.aio.fs.lowlevel import order_key
 
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     folder, what = sys.argv[1:]
     vars = {"async": True}
+
+    def wait_for_end_of(loop):
+        while not loop.is_closed():
+            time.sleep(0.001)
 
     async def main():
         if what == "abandoned read":
             job = offload(time.sleep, 60, context_vars=vars, abandon_on_cancel=True)
             await asyncio.wait([asyncio.ensure_future(job)], timeout=0.05)
         elif what == "fails":
-            await write_binary(folder + "/missing/file", b"x", 0o664, vars, True)
+            path = folder + "/missing/file"
+            submit(wait_for_end_of, asyncio.get_running_loop(), order=order_key(path))
+            await write_binary(path, b"x", 0o664, vars, True)
         elif what == "never ends":
             _pool.EXIT_PATIENCE = 0.2
             submit(time.sleep, 60, order=folder + "/file")
