@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mt.aio.fs import json_save, npz_save, write_binary, write_text
 
 RunPython = Callable[..., str]
+_PLACE = tempfile.gettempdir()  # asked now, as some tests change it
 
 
 @pytest.fixture
@@ -26,6 +29,15 @@ def run_python() -> RunPython:
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def public_folder():
+    """A folder that other users can reach: who starts pytest closes the root of all `tmp_path`s."""
+    with tempfile.TemporaryDirectory(dir=_PLACE) as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture

@@ -335,13 +335,11 @@ def test_no_room_for_the_content(run_python, tmp_path, name):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
-def test_folder_without_the_right_to_write(run_python, tmp_path):
+def test_folder_without_the_right_to_write(run_python, public_folder):
     """A read-only folder is a PermissionError that names the target."""
-    path = tmp_path / "folder" / "file"
+    path = public_folder / "folder" / "file"
     path.parent.mkdir()
     path.write_bytes(b"old")
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
     path.parent.chmod(0o555)
     program = """
     import os, sys

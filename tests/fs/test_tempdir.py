@@ -107,11 +107,9 @@ run()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["sync", "async"])
-def test_read_only_content(run_python, tmp_path, name):
+def test_read_only_content(run_python, public_folder, name):
     """Read-only files and folders inside are removed as well."""
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    outside = tmp_path / "outside" / "file"
+    outside = public_folder / "outside" / "file"
     outside.parent.mkdir()
     outside.touch()
     if os.geteuid() == 0:
@@ -119,10 +117,10 @@ def test_read_only_content(run_python, tmp_path, name):
             os.chown(path, 65534, 65534)  # as whom the program removes the folder
     outside.chmod(0o644)
     outside.parent.chmod(0o755)
-    (tmp_path / "tmp").mkdir(mode=0o777)
-    (tmp_path / "tmp").chmod(0o777)
-    run_python(READ_ONLY, tmp_path / "tmp", name, outside)
-    assert not os.listdir(tmp_path / "tmp")
+    (public_folder / "tmp").mkdir(mode=0o777)
+    (public_folder / "tmp").chmod(0o777)
+    run_python(READ_ONLY, public_folder / "tmp", name, outside)
+    assert not os.listdir(public_folder / "tmp")
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644
     assert stat.S_IMODE(outside.parent.stat().st_mode) == 0o755
 
