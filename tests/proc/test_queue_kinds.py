@@ -18,6 +18,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 UNBOUNDED = ["queue.SimpleQueue", "mp.SimpleQueue"]
 BOUNDED = ["queue.Queue", "queue.LifoQueue", "queue.PriorityQueue", "mp.Queue", "mp.JoinableQueue"]
 PROXIES = ["proxy of Queue", "proxy of JoinableQueue"]
+SLOW_PROXIES = [pytest.param(kind, marks=pytest.mark.slow) for kind in PROXIES]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,7 +55,7 @@ def make(manager):
             q._writer.close()
 
 
-@pytest.fixture(params=[*BOUNDED, *PROXIES])
+@pytest.fixture(params=[*BOUNDED, *SLOW_PROXIES])
 def full(request, make):
     """Give a queue with room for two, with 111 and 222 in it."""
     q = make(request.param, 2)
@@ -63,7 +64,7 @@ def full(request, make):
     return q
 
 
-@pytest.fixture(params=[*BOUNDED, *UNBOUNDED, *PROXIES])
+@pytest.fixture(params=[*BOUNDED, *UNBOUNDED, *SLOW_PROXIES])
 def empty(request, make):
     """Give an empty queue without a limit."""
     return make(request.param)
@@ -74,6 +75,7 @@ async def drained(q, count):
     return [await qget_aio(q, timeout=20) for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_the_order_is_the_queues(async_mode, make, order_of_kinds):
     """Items come out first in first out, last in first out, or the least first."""
 
@@ -187,6 +189,7 @@ def test_items_come_back_as_they_were(async_mode, empty):
     assert async_mode.run(body) == items
 
 
+@pytest.mark.slow
 def test_tasks_are_counted(async_mode, make):
     """`task_done` and `join` go with the two functions as they do with put and get."""
 

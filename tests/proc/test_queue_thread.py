@@ -198,6 +198,7 @@ def test_an_endless_timeout(async_mode):
 STEPS = st.lists(st.sampled_from(["enter", "cancel", "put", "take", "step"]), max_size=40)
 
 
+@pytest.mark.slow
 @given(STEPS, st.integers(0, 2**32))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_wake_is_lost(steps, seed):

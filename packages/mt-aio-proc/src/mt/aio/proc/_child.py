@@ -56,16 +56,17 @@ def _read(channel: int, count: int) -> bytes:
     return data
 
 
-_taken: list[Any] = [b"", {}]  # the world as it came, and what was made of it
+_taken: dict[bytes, dict[str, Any]] = {}  # the world as it came, and what was made of it
 
 
 def _world(channel: int) -> dict[str, Any]:
     """Take over what the parent says of its own world; most often the nursery has done so."""
     data = _read(channel, int.from_bytes(_read(channel, 8), "little"))
-    if data == _taken[0]:
-        return _taken[1]
+    if data in _taken:
+        return _taken[data]
     world: dict[str, Any] = marshal.loads(data)  # noqa: S302 - from our parent
-    _taken[:] = data, world
+    _taken.clear()
+    _taken[data] = world
     sys.path[:], sys.argv[:] = world["path"], world["argv"]
     if (environ := world.get("environ")) is not None and environ != dict(os.environb):
         os.environb.clear()
@@ -78,7 +79,7 @@ def _import_pickle() -> None:
 
     All of `functools`, with what it imports in turn, would take longer than the rest of the start.
     """
-    import _functools
+    import _functools  # type: ignore[import-not-found] # private, but what is wanted
 
     sys.modules.setdefault("functools", _functools)
     try:
