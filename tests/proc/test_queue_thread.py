@@ -244,8 +244,9 @@ def _try(line, waiter, items, waiters):
 class _StillLoop:
     """A loop that is told of wakes and does nothing."""
 
-    def call_soon_threadsafe(self, callback):
-        """Take note."""
+    def is_closed(self):
+        """It never is."""
+        return False
 
 
 def test_time_is_up_by_the_clock_on_a_busy_loop(async_mode):

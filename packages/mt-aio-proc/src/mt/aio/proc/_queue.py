@@ -6,7 +6,7 @@ from queue import Empty, Full
 from typing import Any, Protocol
 
 from mt.aio.core.lowlevel import ContextVars, is_async
-from mt.aio.proc._queue_kind import Kind, kind_of
+from mt.aio.proc._queue_kind import GETTER, Kind, kind_of
 
 INTERVAL = 0.001
 PLAIN = Kind.PLAIN
@@ -146,15 +146,19 @@ async def qget_aio(
     if not _calls % TURNS:
         await _give_way()
     kind = kind_of(type(q))
-    if kind is PLAIN:
-        try:
+    tried = True
+    try:
+        if kind is PLAIN:
             return q.get(False)  # type: ignore[call-arg]  # not a PipeQueue
-        except Empty:
-            if not block or timeout == 0:
-                raise
+        if (getter := getattr(q, GETTER, None)) is not None and getter.belongs_here():
+            return getter.get(q)
+        tried = False
+    except Empty:
+        if not block or timeout == 0:
+            raise
     from mt.aio.proc._queue_wait import get
 
-    return await get(kind, q, timeout if block else 0, aio_interval)
+    return await get(kind, q, timeout if block else 0, aio_interval, tried=tried)
 
 
 def _check(block: bool, timeout: float | None, interval: float) -> None:

@@ -6,6 +6,8 @@ import sys
 from enum import Enum
 from functools import lru_cache
 
+GETTER = "_mt_aio_getter"  # an attribute of a queue of processes: what is needed to get from it
+
 
 class Kind(Enum):
     """How a queue can be used from an event loop."""
