@@ -173,6 +173,27 @@ def test_many_wait_and_each_gets_one(async_mode, empty):
     assert sorted(async_mode.run(body)) == list(range(50))
 
 
+@pytest.mark.slow
+def test_a_thousand_wait(async_mode, empty):
+    """They need one thread at most; an item wakes one of them, and all can be cancelled."""
+
+    async def body(context_vars):
+        before = threading.active_count()
+        waiting = [asyncio.ensure_future(qget_aio(empty)) for _ in range(1000)]
+        await asyncio.sleep(0.05)
+        threads = threading.active_count() - before
+        await qput_aio(empty, 5)
+        done, rest = await asyncio.wait(waiting, return_when="FIRST_COMPLETED", timeout=20)
+        for task in rest:
+            task.cancel()
+        await asyncio.wait(rest)
+        return threads, [task.result() for task in done], sum(t.cancelled() for t in rest)
+
+    threads, got, cancelled = async_mode.run(body)
+    assert threads <= 1
+    assert (got, cancelled) == ([5], 999)
+
+
 def test_items_come_back_as_they_were(async_mode, empty):
     """None, falsy objects, containers and long bytes are items like others."""
     items = [None, 0, "", b"x" * 200_000, (1, [2, {"three": 3}]), "é"]

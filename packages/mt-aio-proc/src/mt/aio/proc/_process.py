@@ -47,6 +47,7 @@ class BgProcess(Block):
 
     Raises:
         NotImplementedError: on Windows.
+        RuntimeError: there is no interpreter to start, as in a frozen program.
         Exception: whatever pickling raises if the instance cannot be pickled; no process has
             been started then.
 
