@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 from enum import Enum
 from functools import lru_cache
@@ -18,6 +19,10 @@ class Kind(Enum):
     PROXY = "of a queue of a manager: each method waits for another process"
 
 
+MOST = 100  # classes to remember; arbitrary: some programs make classes without end
+plain_types: set[type] = {queue.Queue, queue.SimpleQueue}  # known to be PLAIN: quick to look up
+
+
 @lru_cache
 def kind_of(cls: type) -> Kind:
     """Tell what kind of queue the instances of a class are; imports nothing."""
@@ -29,4 +34,6 @@ def kind_of(cls: type) -> Kind:
     managers = sys.modules.get("multiprocessing.managers")
     if managers is not None and issubclass(cls, managers.BaseProxy):
         return Kind.PROXY
+    if len(plain_types) < MOST:
+        plain_types.add(cls)
     return Kind.PLAIN
