@@ -14,11 +14,16 @@ import sys
 from _thread import start_new_thread
 
 
-def _bind_to_parent(lifeline: int) -> None:
-    """Make sure that this process ends when the parent does, whatever it is doing then."""
+def _bind_to_parent(lifeline: int, *, forked: bool) -> None:
+    """Make sure that this process ends when the parent does, whatever it is doing then.
+
+    What only looks like Linux may accept what it does not do, but it has no nursery, either.
+    """
     try:
         _killed_with_parent(lifeline)
-    except (OSError, AttributeError):  # not Linux, or a poor copy of it
+    except (OSError, AttributeError):  # not Linux
+        forked = False
+    if not forked:
         start_new_thread(_die_with_parent, (lifeline,))
 
 
@@ -97,14 +102,15 @@ def main() -> None:
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
     _import_pickle()
-    if len(descriptors) == 1:
+    forked = len(descriptors) == 1  # from now on
+    if forked:
         _world(*descriptors)
 
         from mt.aio.proc._nursery import run
 
         descriptors = run(*descriptors)  # comes back in the children only
     channel, aside, lifeline = descriptors
-    _bind_to_parent(lifeline)
+    _bind_to_parent(lifeline, forked=forked)
     world = _world(channel)
 
     from mt.aio.proc._serve import serve
