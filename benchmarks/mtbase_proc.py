@@ -90,6 +90,21 @@ def printed(lines: int) -> dict[str, float]:
     return {"time": asyncio.run(body())}
 
 
+def burst(count: int) -> dict[str, float]:
+    """Start many children and have the first reply of each."""
+
+    async def body() -> float:
+        begin = time.perf_counter()
+        processes = [Echo() for _ in range(count)]
+        await asyncio.gather(*[process.send(1) for process in processes])
+        taken = time.perf_counter() - begin
+        for process in processes:
+            process.close()
+        return taken / count
+
+    return {"time": asyncio.run(body())}
+
+
 def start(megabytes: int) -> dict[str, float]:
     """Start a child and have its first reply."""
     ballast = np.ones(megabytes << 17)

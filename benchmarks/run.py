@@ -22,8 +22,9 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 HERE = Path(__file__).parent
 PACKAGES = (
     *("mt-aio-core", "mt-aio-fs", "mt-aio-h5", "mt-aio-proc", "mt-aio-manager"),
-    *("aiofile", "aiofiles", "aiojobs", "aiometer", "anyio", "asgiref", "culsans", "h5py"),
-    *("janus", "numpy", "uvloop"),
+    *("aiofile", "aiofiles", "aiojobs", "aiometer", "aiomultiprocess", "anyio", "asgiref"),
+    *("cloudpickle", "culsans", "h5py", "janus", "loky", "numpy", "pebble", "trio"),
+    *("trio-parallel", "uvloop"),
 )
 
 

@@ -29,7 +29,7 @@ def _is_forked(process, nursery):
 
 
 def test_children_are_forked(start, nursery):
-    """They are not this process's own, and have one thread beside the lifeline's."""
+    """They are not this process's own; the nursery, which forks them, has one thread."""
     process = start()
     assert _is_forked(process, nursery)
     assert len(psutil.Process(nursery.popen.pid).threads()) == 1

@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from mt.aio.proc import _zygote
+
 LIMIT = 10
 
 
@@ -165,8 +167,48 @@ def test_sigpipe_with_its_default_action(run_program, program):
     assert out.split() == ["True"] * 3
 
 
-def test_children_that_somebody_else_reaps(run_program, program):
-    """SIGCHLD ignored: nobody can tell how the child ended, but that it has is noticed."""
+_IGNORING = """
+import os, signal
+import mt.aio.proc._zygote as zygote
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+{before}
+from mt.aio.core import srun
+from mt.aio.proc import BgProcess
+class Caller(BgProcess):
+    def child_handle_message(self, msg):
+        func, *args = msg
+        return func(*args)
+process = Caller()
+print(srun(process.send, (signal.getsignal, signal.SIGCHLD)) is signal.SIG_IGN)
+for _ in range(2):
+    try:
+        srun(process.send, (lambda: os._exit(3),), recv_timeout=10)
+    except RuntimeError as error:
+        print(error.exitcode, "status 3" in str(error), "nobody could tell" in str(error))
+    process.restart()
+    print(srun(process.send, (len, "abc")))
+process.close()
+"""
+
+
+@pytest.mark.skipif(not _zygote.possible(), reason="needs pidfd")
+def test_sigchld_ignored(run_program):
+    """As daemons do: how a child ended is known all the same, since the nursery asks."""
+    out = run_program(_IGNORING.format(before=""))
+    assert out.splitlines() == ["True", *["3 True False", "3"] * 2]
+
+
+def test_sigchld_ignored_and_no_nursery(run_program):
+    """Then the system tells nobody how a child ended; the error says so, and claims no 0.
+
+    This broke: the exit status of a child that had failed was reported as 0.
+    """
+    out = run_program(_IGNORING.format(before="zygote.possible = lambda: False"))
+    assert out.splitlines() == ["True", *["None False True", "3"] * 2]
+
+
+def test_sigchld_ignored_later(run_program, program):
+    """When there are children already."""
     out = run_program(
         program("""
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -174,13 +216,13 @@ def test_children_that_somebody_else_reaps(run_program, program):
             try:
                 srun(process.send, (lambda: os.kill(os.getpid(), 9),), recv_timeout=10)
             except RuntimeError as error:
-                print("told")
+                print(error.exitcode)
             process.restart()
             print(srun(process.send, (len, "abc")))
         process.close()
         """)
     )
-    assert out.split() == ["told", "3"] * 2
+    assert out.split() == ["-9", "3"] * 2
 
 
 def test_an_interrupt_from_the_terminal(live_program, until, program):

@@ -61,7 +61,7 @@ def test_get_waits_for_an_item(async_mode, any_queue, with_heartbeat):
 
     item, ticks = async_mode.run(body)
     assert item == 5
-    assert ticks >= 5, "the loop goes on"
+    assert ticks >= 2, "the loop goes on"
 
 
 def test_put_waits_for_room(async_mode, full, with_heartbeat):
@@ -76,7 +76,7 @@ def test_put_waits_for_room(async_mode, full, with_heartbeat):
 
     first, (_, ticks), second = async_mode.run(body)
     assert (first, second) == (1, 2)
-    assert ticks >= 5
+    assert ticks >= 2
 
 
 def test_get_with_a_timeout(async_mode, any_queue, with_heartbeat):
@@ -85,7 +85,7 @@ def test_get_with_a_timeout(async_mode, any_queue, with_heartbeat):
     error, ticks = _run(async_mode, with_heartbeat(qget_aio(any_queue, True, 0.05)))
     assert isinstance(error, queue.Empty)
     assert time.monotonic() - begin >= 0.045
-    assert ticks >= 5
+    assert ticks >= 2
 
 
 def test_put_with_a_timeout(async_mode, full, with_heartbeat):
@@ -94,7 +94,7 @@ def test_put_with_a_timeout(async_mode, full, with_heartbeat):
     error, ticks = _run(async_mode, with_heartbeat(qput_aio(full, 2, True, 0.05)))
     assert isinstance(error, queue.Full)
     assert time.monotonic() - begin >= 0.045
-    assert ticks >= 5
+    assert ticks >= 2
 
 
 @pytest.mark.parametrize("interval", [0, 0.001, 1e-6, 50])

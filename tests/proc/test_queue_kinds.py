@@ -18,6 +18,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 UNBOUNDED = ["queue.SimpleQueue", "mp.SimpleQueue"]
 BOUNDED = ["queue.Queue", "queue.LifoQueue", "queue.PriorityQueue", "mp.Queue", "mp.JoinableQueue"]
 PROXIES = ["proxy of Queue", "proxy of JoinableQueue"]
+SLOW_PROXIES = [pytest.param(kind, marks=pytest.mark.slow) for kind in PROXIES]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,7 +55,7 @@ def make(manager):
             q._writer.close()
 
 
-@pytest.fixture(params=[*BOUNDED, *PROXIES])
+@pytest.fixture(params=[*BOUNDED, *SLOW_PROXIES])
 def full(request, make):
     """Give a queue with room for two, with 111 and 222 in it."""
     q = make(request.param, 2)
@@ -63,7 +64,7 @@ def full(request, make):
     return q
 
 
-@pytest.fixture(params=[*BOUNDED, *UNBOUNDED, *PROXIES])
+@pytest.fixture(params=[*BOUNDED, *UNBOUNDED, *SLOW_PROXIES])
 def empty(request, make):
     """Give an empty queue without a limit."""
     return make(request.param)
@@ -74,6 +75,7 @@ async def drained(q, count):
     return [await qget_aio(q, timeout=20) for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_the_order_is_the_queues(async_mode, make, order_of_kinds):
     """Items come out first in first out, last in first out, or the least first."""
 
@@ -171,6 +173,27 @@ def test_many_wait_and_each_gets_one(async_mode, empty):
     assert sorted(async_mode.run(body)) == list(range(50))
 
 
+@pytest.mark.slow
+def test_a_thousand_wait(async_mode, empty):
+    """They need one thread at most; an item wakes one of them, and all can be cancelled."""
+
+    async def body(context_vars):
+        before = threading.active_count()
+        waiting = [asyncio.ensure_future(qget_aio(empty)) for _ in range(1000)]
+        await asyncio.sleep(0.05)
+        threads = threading.active_count() - before
+        await qput_aio(empty, 5)
+        done, rest = await asyncio.wait(waiting, return_when="FIRST_COMPLETED", timeout=20)
+        for task in rest:
+            task.cancel()
+        await asyncio.wait(rest)
+        return threads, [task.result() for task in done], sum(t.cancelled() for t in rest)
+
+    threads, got, cancelled = async_mode.run(body)
+    assert threads <= 1
+    assert (got, cancelled) == ([5], 999)
+
+
 def test_items_come_back_as_they_were(async_mode, empty):
     """None, falsy objects, containers and long bytes are items like others."""
     items = [None, 0, "", b"x" * 200_000, (1, [2, {"three": 3}]), "é"]
@@ -187,6 +210,7 @@ def test_items_come_back_as_they_were(async_mode, empty):
     assert async_mode.run(body) == items
 
 
+@pytest.mark.slow
 def test_tasks_are_counted(async_mode, make):
     """`task_done` and `join` go with the two functions as they do with put and get."""
 

@@ -50,6 +50,7 @@ def test_a_queue_of_another_make(async_mode):
     assert srun(qget_aio, q) == 1
 
 
+@pytest.mark.slow
 def test_one_timer_for_all_who_wait(monkeypatch):
     """A thousand coroutines wait for a queue that can only be asked: it is asked as by one."""
     looks = 0

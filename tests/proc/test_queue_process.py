@@ -67,7 +67,7 @@ def test_a_half_written_item_does_not_block_the_loop(async_mode, q, size, with_h
         begin = time.monotonic()
         error, ticks = await with_heartbeat(qget_aio(q, timeout=0.1))
         assert isinstance(error, queue.Empty)
-        assert ticks > 3
+        assert ticks >= 2, "a blocked loop ticks once"
         assert time.monotonic() - begin < 5
         with pytest.raises(queue.Empty):
             await qget_aio(q, block=False)

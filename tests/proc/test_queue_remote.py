@@ -14,6 +14,8 @@ import pytest
 
 from mt.aio.proc import qget_aio, qput_aio
 
+pytestmark = pytest.mark.slow  # a manager takes its time
+
 
 @pytest.fixture(scope="module", autouse=True)
 def manager():

@@ -94,6 +94,7 @@ def test_another_process(run_program):
             await qput_aio(source, None)
 
         async def main(source, target):
+            asyncio.get_running_loop().slow_callback_duration = 5  # the machine may be busy
             filling = asyncio.ensure_future(fill(source))
             items = []
             while (item := await qget_aio(target, timeout=20)) is not None:

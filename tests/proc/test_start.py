@@ -199,6 +199,13 @@ def test_no_interpreter_to_start(monkeypatch):
         BgProcess()
 
 
+def test_a_frozen_program(monkeypatch):
+    """It is its own interpreter, and would start itself again and again: that is refused."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(RuntimeError, match="frozen"):
+        BgProcess()
+
+
 def test_windows_is_refused(monkeypatch):
     """Clearly, before anything is tried."""
     monkeypatch.setattr(sys, "platform", "win32")

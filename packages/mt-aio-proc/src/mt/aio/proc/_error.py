@@ -77,7 +77,7 @@ def raised(explained: tuple[bytes | None, str, list[str]]) -> ChildRaisedError:
 
 def _how(exitcode: int | None) -> str:
     if exitcode is None:
-        return "is gone"
+        return "is gone, and nobody could tell how it ended"
     if exitcode >= 0:
         return f"exited with status {exitcode}"
     import signal

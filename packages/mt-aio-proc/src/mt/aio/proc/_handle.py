@@ -50,6 +50,9 @@ _DYING = 0.2  # seconds between a nursery's last word and its death; arbitrary
 class Own:
     """A child of this process.
 
+    It is waited for here and not by its Popen, which takes a status that it cannot get for 0: the
+    system keeps none where SIGCHLD is ignored, and gives it to the first who asks.
+
     Attributes:
         watched: a descriptor that is readable when the process has ended.
     """
@@ -57,6 +60,9 @@ class Own:
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
         self._ending: IO[bytes] | None = None
+        self._returncode: int | None = None
+        self._ended = False
+        self._lock = threading.RLock()
         self.watched = self._end()
 
     @property
@@ -65,18 +71,26 @@ class Own:
 
     @property
     def returncode(self) -> int | None:
-        return self._popen.returncode
+        return self._returncode
 
     def ended(self) -> bool:
-        return self._popen.poll() is not None
+        with self._lock:
+            if not self._ended and self._ending is None:
+                self._ended = self._reap(os.WNOHANG)
+            return self._ended
 
     def kill(self) -> None:
-        self._popen.kill()
+        with self._lock:
+            if not self.ended():
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         os.close(self.watched)
 
     def disown(self) -> None:
+        self._lock = threading.RLock()
+        self._ended = True
         self.close()
         if self._ending is not None:
             self._ending.close()
@@ -90,12 +104,25 @@ class Own:
         ending = self._ending = open(writable, "wb", buffering=0)  # noqa: SIM115 - closed below
 
         def wait() -> None:
-            self._popen.wait()
+            self._ended = self._reap(0)
             ending.close()
 
         name = f"mt-aio-wait-{self._popen.pid}"
         threading.Thread(target=wait, name=name, daemon=True).start()
         return readable
+
+    def _reap(self, options: int) -> bool:
+        """Ask how it ended; False if it has not."""
+        try:
+            pid, status = os.waitpid(self.pid, options)
+        except ChildProcessError:  # somebody else has been told
+            pid = self.pid
+        else:
+            if pid:
+                self._returncode = os.waitstatus_to_exitcode(status)
+        if pid:
+            self._popen.returncode = 0  # or its destructor would look for it
+        return bool(pid)
 
 
 class Forked:

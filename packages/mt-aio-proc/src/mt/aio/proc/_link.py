@@ -205,7 +205,7 @@ class Link:
 
     def abandon(self, timeout: float) -> None:
         """Close the link although nobody waits for the end."""
-        if os.getpid() == self.owner:
+        if os.getpid() == self.owner and not self.ended:
             self.begin_close()
             self.finish_elsewhere(timeout)
 

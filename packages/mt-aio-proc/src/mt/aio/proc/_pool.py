@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sized
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from mt.aio.core.lowlevel import ContextVars
+from mt.aio.proc._block import Block
 from mt.aio.proc._process import _ASYNC, _GRACE, BgProcess
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Progress = Callable[[int, int | None], object]
 _EACH = 2  # messages under way per member in `map`: one in hand and one that waits; arbitrary
 
 
-class BgProcessPool(Generic[Member]):
+class BgProcessPool(Block, Generic[Member]):
     """A few identical child processes behind one `send`.
 
     A message goes to the member with the fewest messages under way. A member that has died is
@@ -192,28 +192,6 @@ class BgProcessPool(Generic[Member]):
             member._linked().begin_close()  # noqa: SLF001 - of the same piece
         for member in self._members:
             await member.aclose(timeout, context_vars=context_vars or self._context_vars)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _choose(self) -> int:
         """Find the least busy member; if it has died, start it anew."""

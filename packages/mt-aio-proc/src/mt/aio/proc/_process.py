@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from mt.aio.proc._block import Block
+
 TYPE_CHECKING = False  # checkers take this very name for true
 if TYPE_CHECKING:  # each child imports this module: it is to be quick
     import weakref
     from collections.abc import AsyncIterator, Callable, Iterable
-    from types import TracebackType
-    from typing import Any, Literal, Self
+    from typing import Any, Literal
 
     from mt.aio.core.lowlevel import ContextVars
     from mt.aio.proc._link import Link
@@ -16,7 +17,7 @@ _ASYNC: ContextVars = {"async": True}
 _GRACE = 2.0  # seconds for a child to end by itself; arbitrary
 
 
-class BgProcess:
+class BgProcess(Block):
     """A child process that communicates with this one by messages.
 
     Derive a class, override `child_handle_message`, and make an instance: the constructor
@@ -46,6 +47,7 @@ class BgProcess:
 
     Raises:
         NotImplementedError: on Windows.
+        RuntimeError: there is no interpreter to start, as in a frozen program.
         Exception: whatever pickling raises if the instance cannot be pickled; no process has
             been started then.
 
@@ -183,8 +185,9 @@ class BgProcess:
         Args:
             stream: `"stdout"` or `"stderr"`.
             text: whole lines, in order; the end of a line may be missing only from what was
-                printed last before a reply or the child's end. All that is printed before a
-                reply comes before it.
+                read last before a reply or the child's end. All that is printed before a reply
+                comes before it. With several messages under way, what is read then may already
+                be the beginning of what the next one prints: such a line comes in two pieces.
 
         **Concurrency.** It is called by whatever event loop or thread found the text, must not
         block, and cannot wait for the child itself.
@@ -259,28 +262,6 @@ class BgProcess:
         link = self._linked()
         self.close(timeout)
         self._start(link.context_vars, link.forward)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _start(self, context_vars: ContextVars, forward: tuple[str, ...]) -> None:
         import weakref

@@ -6,10 +6,9 @@ from queue import Empty, Full
 from typing import Any, Protocol
 
 from mt.aio.core.lowlevel import ContextVars, is_async
-from mt.aio.proc._queue_kind import Kind, kind_of
+from mt.aio.proc._queue_kind import GETTER, kind_of, plain_types
 
 INTERVAL = 0.001
-PLAIN = Kind.PLAIN
 TURNS = 256  # calls after which one gives way to the event loop; arbitrary
 
 
@@ -84,8 +83,7 @@ async def qput_aio(
     _calls += 1
     if not _calls % TURNS:
         await _give_way()
-    kind = kind_of(type(q))
-    if kind is PLAIN:
+    if type(q) in plain_types:
         try:
             q.put(obj, False)  # type: ignore[call-arg]  # not a PipeQueue
         except Full:
@@ -95,7 +93,7 @@ async def qput_aio(
             return
     from mt.aio.proc._queue_wait import put
 
-    await put(kind, q, obj, timeout if block else 0, aio_interval)
+    await put(kind_of(type(q)), q, obj, timeout if block else 0, aio_interval)
 
 
 async def qget_aio(
@@ -145,16 +143,19 @@ async def qget_aio(
     _calls += 1
     if not _calls % TURNS:
         await _give_way()
-    kind = kind_of(type(q))
-    if kind is PLAIN:
-        try:
+    tried = True
+    try:
+        if type(q) in plain_types:
             return q.get(False)  # type: ignore[call-arg]  # not a PipeQueue
-        except Empty:
-            if not block or timeout == 0:
-                raise
+        if (getter := getattr(q, GETTER, None)) is not None and getter.belongs_here():
+            return getter.get(q)
+        tried = False
+    except Empty:
+        if not block or timeout == 0:
+            raise
     from mt.aio.proc._queue_wait import get
 
-    return await get(kind, q, timeout if block else 0, aio_interval)
+    return await get(kind_of(type(q)), q, timeout if block else 0, aio_interval, tried=tried)
 
 
 def _check(block: bool, timeout: float | None, interval: float) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 from enum import Enum
 from functools import lru_cache
+
+GETTER = "_mt_aio_getter"  # an attribute of a queue of processes: what is needed to get from it
 
 
 class Kind(Enum):
@@ -14,6 +17,10 @@ class Kind(Enum):
     PROCESS = "a multiprocessing.Queue: its put does not block then, its get may"
     PIPE = "a multiprocessing.SimpleQueue: its methods cannot be asked not to block"
     PROXY = "of a queue of a manager: each method waits for another process"
+
+
+MOST = 100  # classes to remember; arbitrary: some programs make classes without end
+plain_types: set[type] = {queue.Queue, queue.SimpleQueue}  # known to be PLAIN: quick to look up
 
 
 @lru_cache
@@ -27,4 +34,6 @@ def kind_of(cls: type) -> Kind:
     managers = sys.modules.get("multiprocessing.managers")
     if managers is not None and issubclass(cls, managers.BaseProxy):
         return Kind.PROXY
+    if len(plain_types) < MOST:
+        plain_types.add(cls)
     return Kind.PLAIN

@@ -19,8 +19,9 @@ import asyncio
 import time
 from asyncio import _get_running_loop  # for event loops' own use; None where none runs
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context
 from enum import Enum
 from typing import Any
 
@@ -36,43 +37,81 @@ class Place(Enum):
 
 
 class Waiter:
-    """A coroutine that waits for a queue, on its event loop."""
+    """A coroutine that waits for a queue, on its event loop.
 
-    __slots__ = ("_future", "loop", "place")
+    It is what its task waits for: an object like a future, so that whoever wakes it, in whatever
+    thread, has the loop run the task and nothing else. A real future would have to be told in the
+    loop's thread, which would run the task one turn later.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_callbacks", "_told", "loop", "place")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.place = Place.OUT
-        self._future: asyncio.Future[None] | None = None
+        self._told = False
+        self._callbacks: list[tuple[Callable[[Any], object], Context | None]] = []
+        self._asyncio_future_blocking = False  # as `asyncio.isfuture` has it
 
     def notify(self) -> bool:
-        """Let the coroutine go on, from any thread; False if its loop is closed."""
-        if _get_running_loop() is self.loop:
-            self._resume()
-            return True
-        try:
-            self.loop.call_soon_threadsafe(self._resume)
-        except RuntimeError:
-            return False
-        return True
+        """Let the coroutine go on, from any thread; False if its loop is closed.
+
+        If it has not suspended yet, it will not.
+        """
+        self._told = True
+        return self._resume()
 
     async def park(self, deadline: float | None) -> None:
         """Suspend until somebody notifies or time is up; it may end early, too."""
-        self._future = self.loop.create_future()
         timer = None
         if deadline is not None:
             rest = min(max(deadline - time.monotonic(), 0), LONGEST)
-            timer = self.loop.call_later(rest, self._resume)
+            timer = self.loop.call_later(rest, self.notify)
         try:
-            await self._future
+            await self
         finally:
-            self._future = None
+            self._told = False
             if timer is not None:
                 timer.cancel()
 
-    def _resume(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self._told:
+            self._asyncio_future_blocking = True
+            yield self
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Take what makes the task go on; the task calls this."""
+        self._callbacks.append((callback, context))
+        if self._told:  # in this very moment, and the callback was not seen
+            self._resume()
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the task keeps it
+        """Let the task go on, as it is being cancelled, and have it raise the error itself."""
+        self._resume()
+        return False
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Tell the task that this is of its own loop."""
+        return self.loop
+
+    def result(self) -> None:
+        """Give the task what it expects of a future."""
+
+    def _resume(self) -> bool:
+        try:
+            callback, context = self._callbacks.pop()  # once, whoever else is just doing so
+        except IndexError:  # it has not suspended, or goes on already
+            return not self.loop.is_closed()
+        if _get_running_loop() is self.loop:
+            self.loop.call_soon(callback, self, context=context)
+            return True
+        try:
+            self.loop.call_soon_threadsafe(callback, self, context=context)
+        except RuntimeError:
+            return False
+        return True
 
 
 class Line:
@@ -174,5 +213,9 @@ class LoopLine(Line):
             return await super().wait(attempt, refused, deadline)
         finally:
             self._users -= 1
-            if not self._users:
-                del self._registry[self._key]
+            self.retire()
+
+    def retire(self) -> None:
+        """Be registered no longer than is needed."""
+        if not self._users:
+            self._registry.pop(self._key, None)

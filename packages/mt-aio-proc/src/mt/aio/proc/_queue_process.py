@@ -27,6 +27,7 @@ from pickle import loads
 from queue import Empty, Full
 from typing import Any
 
+from mt.aio.proc._queue_kind import GETTER
 from mt.aio.proc._queue_pipe import PipeEnd, ready
 
 HEADER = struct.Struct("!i")
@@ -230,7 +231,7 @@ def prepared(q: Any, obj: Any) -> Any:
 
 def getter_of(q: Any) -> Getter | None:
     """Find or make the getter of a queue, which keeps it; None if the queue is not as expected."""
-    found: Getter | None = vars(q).get("_mt_aio_getter")
+    found: Getter | None = vars(q).get(GETTER)
     if found is not None and found.belongs_here():
         return found
     if (
@@ -240,7 +241,7 @@ def getter_of(q: Any) -> Getter | None:
     ):
         return None
     vars(q).pop("get", None)  # of a process of which this is a fork
-    made: Getter = _keep(q, "_mt_aio_getter", found, Getter(q))
+    made: Getter = _keep(q, GETTER, found, Getter(q))
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, Full
 from threading import Condition
 from typing import Any
@@ -13,19 +14,24 @@ from mt.aio.proc._queue_line import Line
 from mt.aio.proc._queue_slot import slot_line_of
 
 
-async def get(kind: Kind, q: Any, timeout: float | None, interval: float) -> Any:
-    """Get an item, waiting for it as long as may be."""
+async def get(
+    kind: Kind, q: Any, timeout: float | None, interval: float, *, tried: bool = False
+) -> Any:
+    """Get an item, waiting for it as long as may be; `tried` means that there was none just now."""
     deadline = None if timeout is None else time.monotonic() + timeout
     if kind is Kind.PLAIN:
         return await _plain_line(q, "not_empty", "empty", interval).wait(
-            lambda: q.get(False), Empty, deadline
+            partial(q.get, False), Empty, deadline
         )
     if kind is not Kind.PROXY:
         from mt.aio.proc._queue_process import getter_of
 
         getter = getter_of(q)
         if getter is not None:
-            return await _wait(lambda: getter.get(q), Empty, deadline, getter.line)
+            attempt = partial(getter.get, q)
+            if tried:
+                return await getter.line().wait(attempt, Empty, deadline)
+            return await _wait(attempt, Empty, deadline, getter.line)
     from mt.aio.proc._queue_remote import remote_getter
 
     remote = remote_getter(q)

@@ -64,13 +64,15 @@ def start() -> Child:
 
     Raises:
         NotImplementedError: on Windows, which lacks what the channel is made of.
-        RuntimeError: nobody knows which interpreter to start (in an embedded Python).
+        RuntimeError: nobody knows which interpreter to start (in an embedded or frozen Python).
         OSError: the system refuses.
     """
     if sys.platform == "win32":
         raise NotImplementedError("BgProcess needs a POSIX system; on Windows, use it inside WSL")
     if not sys.executable:
         raise RuntimeError("sys.executable is empty: set it to the interpreter to be started")
+    if getattr(sys, "frozen", False):  # the program would start itself, which would start itself
+        raise RuntimeError("a frozen program has no interpreter to start a child with")
     with ExitStack() as ours, ExitStack() as theirs:
         channel, their_channel = _pair(ours, theirs)
         aside, their_aside = _pair(ours, theirs)
@@ -151,7 +153,7 @@ def _popen(passed: tuple[int, ...], stdout: int, stderr: int) -> subprocess.Pope
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, *_options(), _child.__file__, *map(str, passed)],
+            [sys.executable, *_options(), *_program(), *map(str, passed)],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -159,6 +161,16 @@ def _popen(passed: tuple[int, ...], stdout: int, stderr: int) -> subprocess.Pope
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _program() -> list[str]:
+    """The child's program: a file, or what imports it from the archive that we are in."""
+    path = _child.__file__
+    if os.path.isfile(path):
+        return [path]
+    archive = path[: -len(_child.__name__) - len(".py")].rstrip(os.sep)
+    code = f"import sys; sys.path[:0] = [{archive!r}]; from {_child.__name__} import main; main()"
+    return ["-c", code]
 
 
 def greeting(segments: list[Buffer], forward: tuple[str, ...] = ()) -> list[Buffer]:

@@ -3,7 +3,7 @@
 It is started with the first child and serves for all the others, as long as this process has not
 changed in a way that a fork of the nursery could not follow: then a fresh interpreter is started,
 which inherits everything. What is told to each child is not part of that: its working folder,
-`sys.path`, `sys.argv`, its environment, whether interrupts are ignored.
+`sys.path`, `sys.argv`, its environment, whether SIGINT and SIGCHLD are ignored.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Nursery:
 
     def request(self, descriptors: list[int]) -> None:
         """Ask for a child that has these descriptors; an OSError if that cannot be now."""
-        flags = 1 * _ignores_interrupts() | 2 * ("cloudpickle" in sys.modules)
+        flags = 2 * ("cloudpickle" in sys.modules)  # as `_nursery` has them
+        flags |= 1 * _ignores("SIGINT") | 4 * _ignores("SIGCHLD")
         send(self._control, bytes([flags]), descriptors)
 
     def fit(self) -> bool:
@@ -161,10 +162,10 @@ def _umask() -> bytes:
     return b""
 
 
-def _ignores_interrupts() -> bool:
+def _ignores(name: str) -> bool:
     import signal
 
-    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return signal.getsignal(getattr(signal, name)) is signal.SIG_IGN
 
 
 def _constants() -> tuple[list[int], list[int]]:
@@ -172,7 +173,7 @@ def _constants() -> tuple[list[int], list[int]]:
     import signal
 
     limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
-    names = ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGTSTP", "SIGCHLD", "SIGALRM")
+    names = ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGTSTP", "SIGALRM")
     return limits, [getattr(signal, name) for name in names]
 
 
