@@ -183,10 +183,11 @@ def test_loop_closed_early(tmp_path, caplog):
 
 
 END = """
-    import asyncio, logging, sys, time
+    import asyncio, logging, sys, threading, time
     from mt.aio.core import _pool
     from mt.aio.core.lowlevel import offload, submit
     from mt.aio.fs import write_binary
+    from mt.aio.fs.lowlevel import order_key
 
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     folder, what = sys.argv[1:]
@@ -197,7 +198,9 @@ END = """
             job = offload(time.sleep, 60, context_vars=vars, abandon_on_cancel=True)
             await asyncio.wait([asyncio.ensure_future(job)], timeout=0.05)
         elif what == "fails":
-            await write_binary(folder + "/missing/file", b"x", 0o664, vars, True)
+            path = folder + "/missing/file"
+            submit(gate.wait, order=order_key(path))  # or the loop may live to see the error
+            await write_binary(path, b"x", 0o664, vars, True)
         elif what == "never ends":
             _pool.EXIT_PATIENCE = 0.2
             submit(time.sleep, 60, order=folder + "/file")
@@ -205,7 +208,9 @@ END = """
             for i in range(100):
                 await write_binary(f"{folder}/{i}", b"x", 0o664, vars, True)
 
+    gate = threading.Event()
     asyncio.run(main())
+    gate.set()
 """
 
 

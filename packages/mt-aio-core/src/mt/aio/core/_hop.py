@@ -119,6 +119,7 @@ class HopJob(Job):
 
     def settle(self, held: set[Held], hold: bool) -> None:
         mailbox = self.mailbox
+        del self.mailbox  # or a loop that is closed before it looks would leave a cycle behind
         mailbox.jobs.append(self)
         if mailbox.armed:
             return
@@ -208,7 +209,10 @@ def _at_exit() -> None:
 
 
 def _renew() -> None:
-    """Forget the parent's loops, in a forked child."""
+    """Forget the parent's loops, in a forked child, and what was on its way to them."""
+    for mailbox in list(_mailboxes.values()):
+        mailbox.lock = Lock()  # a thread that is not there any more may have had it
+        mailbox.jobs.clear()
     _mailboxes.clear()
 
 

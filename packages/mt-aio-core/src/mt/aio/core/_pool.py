@@ -58,6 +58,7 @@ class Pool:
         self.serving = 0
         self.wanted = 1
         self.calm_at = 0.0
+        self.expecting = False  # waits for devices, since the watcher's last tick
         self.parked = 0
         self.reserve: SimpleQueue[None] = SimpleQueue()
         self.watcher: threading.Thread | None = None
@@ -112,8 +113,19 @@ class Pool:
         """Start the first thread."""
         with self.lock:
             if not self.serving:
-                _start(self._work, "mt-aio-worker")
+                _start(self._serve, "mt-aio-worker")
                 self.serving = 1
+
+    def _serve(self) -> None:
+        """Work; should that fail, which nothing is known to make it do, let another thread."""
+        try:
+            self._work()
+        except BaseException:
+            with self.lock:
+                self.serving -= 1
+            if not self.jobs.empty():
+                self._begin()
+            raise
 
     def _work(self) -> None:
         """Run jobs for ever, or until there are threads enough without this one."""
@@ -129,8 +141,11 @@ class Pool:
             # Only now can `put` see that a job which came meanwhile has to wait.
             if not self.watched and (held or not jobs.empty()):
                 self._call_watcher()
-            job.run(cell)
+            more = job.run(cell)
             running.discard(job)
+            if more:
+                jobs.put(job)
+                continue
             self.finished += 1
             if job.order is not None:
                 self._leave_lane(job)
@@ -225,28 +240,42 @@ class Pool:
 
     def _adapt(self, *, slow: bool, computing: bool) -> None:
         """Double the threads while slow jobs make others wait; halve them when all goes fast."""
-        if not slow:
+        if not slow and not self.expecting:
             self.wanted = max(1, self.wanted // 2)
             return
+        self.expecting = False
         waiting = self.jobs.qsize()
         if waiting:
             self.calm_at = time.monotonic() + LINGER
-        if computing or not waiting:
-            return
+        if slow and waiting and not computing:
+            self._add(min(self.serving, waiting))
+
+    def _add(self, more: int) -> None:
+        """Have more threads serve, up to MOST: those in reserve first."""
         with self.lock:
-            more = min(MOST - self.serving, self.serving, waiting)
+            more = min(more, MOST - self.serving)
             woken = min(more, self.parked)
             self.parked -= woken
             self.serving += woken
             for _ in range(more - woken):
                 try:
-                    _start(self._work, "mt-aio-worker")
+                    _start(self._serve, "mt-aio-worker")
                 except RuntimeError:  # the system gives no more: those that there are will do
                     break
                 self.serving += 1
-            self.wanted = self.serving
+            self.wanted = max(self.wanted, self.serving)
         for _ in range(woken):
             self.reserve.put(None)
+
+    def expect_wait(self) -> None:
+        """Have another thread serve, as one that does now is about to wait for a device."""
+        waiting = self.jobs.qsize()
+        if not waiting:
+            return
+        self.expecting = True
+        self.calm_at = time.monotonic() + LINGER
+        if waiting > self.serving - len(self.running) and self.serving < MOST:
+            self._add(1)
 
     def wait_for(self, order: Hashable) -> None:
         """Wait until the jobs that are in this lane now have been run."""
@@ -290,6 +319,12 @@ def check_cancelled() -> None:
         from asyncio import CancelledError
 
         raise CancelledError
+
+
+def expect_wait() -> None:
+    """Have another thread serve, if this one runs a job."""
+    if current_job() is not None:
+        _pool.expect_wait()
 
 
 def _renew() -> None:

@@ -18,7 +18,8 @@ from __future__ import annotations
 from mt.aio.core.lowlevel import publish
 from mt.aio.fs._atomic import Replacement, Target, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode
-from mt.aio.fs._durability import Durability, durability_of, flush_file, flush_folder, make_folders
+from mt.aio.fs._durability import Durability, durability_of, flush_file
+from mt.aio.fs._folder import flush_folder, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
 from mt.aio.fs._read import read_file
 from mt.aio.fs._temporary import TEMPORARY_SUFFIX
