@@ -1,27 +1,20 @@
 import asyncio
-from pathlib import Path
 
 from mt.aio import write_text
 from mt.aio.fs import read_many
 
-
-async def total(paths, *, context_vars) -> int:
-    size = 0
-    async for content in read_many(paths, context_vars=context_vars):
-        size += len(content)  # in the order of the paths
-    return size
+PATHS = [f"out/{number}.txt" for number in range(1000)]
 
 
 async def main() -> None:
     context_vars = {"async": True}
     await asyncio.gather(
-        *(
-            write_text(f"out/{n}.txt", f"{n}\n", context_vars=context_vars, make_dirs=True)
-            for n in range(1000)
-        )
+        *(write_text(path, path, context_vars=context_vars, make_dirs=True) for path in PATHS)
     )
-    paths = sorted(Path("out").glob("*.txt"))
-    print(len(paths), "files,", await total(paths, context_vars=context_vars), "bytes")
+    size = 0
+    async for content in read_many(PATHS, context_vars=context_vars):
+        size += len(content)  # of one file after the other, in the order of the paths
+    print(size, "bytes")
 
 
 asyncio.run(main())

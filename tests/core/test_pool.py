@@ -120,10 +120,11 @@ loop.close()
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_dies_is_replaced(monkeypatch):
-    """Should a worker thread itself fail, those that wait are served by another."""
+    """Should a worker thread itself fail, that is told, and another serves those that wait."""
+    told = threading.Event()
     monkeypatch.setattr(_pool, "_pool", _pool.Pool())
+    monkeypatch.setattr(threading, "excepthook", lambda _: told.set())
 
     class Broken(Job):
         def settle(self, held, hold):
@@ -133,9 +134,10 @@ def test_a_worker_that_dies_is_replaced(monkeypatch):
         _pool.put(Broken(int, (), None, kept=False))
         jobs = (offload(int, number, context_vars={"async": True}) for number in range(3))
         assert await asyncio.gather(*jobs) == [0, 1, 2]
-        return _pool._pool.serving
 
-    assert asyncio.run(main()) == 1
+    asyncio.run(main())
+    assert told.wait(30)
+    assert _pool._pool.serving == 1
 
 
 def _target(fd):
