@@ -9,7 +9,9 @@ import threading
 import pytest
 
 from mt.aio.core import srun
+from mt.aio.core.lowlevel import later, offload
 from mt.aio.fs import _folder, write_binary
+from mt.aio.fs.lowlevel import Replacement, resolve_target, write_all
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no flushing of folders")
 
@@ -62,6 +64,37 @@ def test_writes_to_many_folders_hold_few_open(tmp_path):
     assert most <= _folder._MOST + 1 + 32
     assert _folder._groups == {}
     assert all((folder / "file").exists() for folder in folders)
+
+
+def test_formats_of_others_can_share_too(mode, tmp_path, monkeypatch):
+    """A job of somebody else's publishes for now, and leaves the flush for later."""
+    flushed, real = [], os.fsync
+
+    def fsync(fd):
+        flushed.append(os.path.isdir(f"/proc/self/fd/{fd}"))
+        real(fd)
+
+    def save(path):
+        with Replacement(resolve_target(str(path))) as new:
+            write_all(new.fileno(), b"content")
+            change = new.publish_for_now("full")
+
+        def flush():
+            with change:
+                change.flush()
+
+        assert path.read_bytes() == b"content"
+        return later(flush)
+
+    async def body(context_vars):
+        for number in range(3):
+            await offload(save, tmp_path / str(number), context_vars=context_vars)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    mode.run(body)
+    assert flushed == [False, True] * 3
+    with Replacement(resolve_target(str(tmp_path / "none"))) as new:
+        assert new.publish_for_now("atomic") is None
 
 
 def test_a_thread_in_sync_mode_shares_with_tasks(tmp_path):

@@ -49,6 +49,7 @@ from mt.aio.core.lowlevel import (
     offload,
     submit,
 )
+from mt.aio.fs.lowlevel import FolderFlush
 from mt.aio.proc import BgProcessPool
 
 
@@ -156,6 +157,8 @@ async def authors(context_vars: ContextVars, key: Hashable) -> None:
     assert_type(submit(os.getpid), asyncio.Future[int])
     assert_type(check_cancelled(), None)
     assert_type(expect_wait(), None)
+    with FolderFlush("folder") as change:
+        assert_type(change.flush(), None)
     assert_type(await offload(lambda: later(os.getpid), context_vars=context_vars), int)
     coro: Coroutine[Any, Any, int] = double(3, context_vars=context_vars)
     assert_type(await coro, int)

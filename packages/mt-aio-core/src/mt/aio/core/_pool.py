@@ -143,10 +143,10 @@ class Pool:
                 self._call_watcher()
             more = job.run(cell)
             running.discard(job)
+            self.finished += 1
             if more:
                 jobs.put(job)
                 continue
-            self.finished += 1
             if job.order is not None:
                 self._leave_lane(job)
             job.settle(held, self.watched and not jobs.empty())

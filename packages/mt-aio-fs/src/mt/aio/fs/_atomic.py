@@ -217,8 +217,19 @@ class Replacement:
     ) -> FolderFlush | None:
         """Do all that `publish` does but flush the folder, which is left to the caller.
 
+        A job can return the rest with `mt.aio.core.lowlevel.later`, so that one flush is for many.
+
+        Args:
+            durability: as for `publish`
+            exclusive: as for `publish`
+
         Returns:
-            With `"full"`, the change to be flushed and closed.
+            With `"full"`, what is to be flushed and closed; else None.
+
+        Raises:
+            FileExistsError: if there is a target and `exclusive` is asked for
+            OSError: what the system reports; the target is as it was
+            asyncio.CancelledError: if whoever awaits this was cancelled
         """
         change = None
         try:
