@@ -133,6 +133,8 @@ def test_a_flush_after_the_change_serves_also_who_asks_late(disk, tmp_path):
         early.done()  # another change
         early.flush()
         assert len(disk.flushes) == 2
+        early.flush()  # a further one, that nobody noted
+        assert len(disk.flushes) == 3
 
 
 def test_its_error_is_not_lost_either(disk, tmp_path):
@@ -148,6 +150,30 @@ def test_its_error_is_not_lost_either(disk, tmp_path):
         with pytest.raises(OSError, match="flush failed"):
             early.flush()
     assert len(disk.flushes) == 2
+
+
+def test_an_error_reaches_also_who_changed_something_meanwhile(disk, tmp_path):
+    """Who was at the folder when a flush failed is told, though his change came after it began.
+
+    The system might have lost his change as well, and would tell nobody a second time. Who comes
+    after that gets a flush.
+    """
+    disk.errors[0] = OSError(5, "flush failed")
+    with FolderFlush(str(tmp_path)) as present:
+        outcomes = []
+        threads = start(1, tmp_path, outcomes)
+        disk.begun.acquire()
+        present.done()
+        disk.gate.set()
+        threads[0].join()
+        assert outcomes != ["flushed"]
+        flush_folder(str(tmp_path))
+        assert len(disk.flushes) == 2
+        with pytest.raises(OSError, match="flush failed"):
+            present.flush()
+        present.done()
+        present.flush()
+        assert len(disk.flushes) == 3
 
 
 @pytest.fixture

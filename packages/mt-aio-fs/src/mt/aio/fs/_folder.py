@@ -7,7 +7,9 @@ those who have changed something, in any threads, one flushes for all (a group c
   the time he asks. One that began before the change does not: it may have gone past it already.
 - While a flush is under way that serves one, he waits for its end. While one is that does not, he
   waits, too; when it has ended, one of those that are left does the next.
-- An error is raised by all whom the flush was for, and nobody tries again.
+- An error is raised by all who were at the folder by then and had not been served, also if their
+  change came during the failed flush: each would have got it from a descriptor of his own. Nobody
+  tries again.
 
 Nobody waits for a timer, nor for anybody in another folder.
 
@@ -48,14 +50,18 @@ class FolderFlush:
         OSError: what the system says of opening it
     """
 
-    __slots__ = ("_group", "_turn")
+    __slots__ = ("_group", "_since", "_turn")
 
     def __init__(self, folder: str) -> None:
         self._group = _enter(folder)
-        self._turn = 0
+        self._since = 0 if self._group is None else self._group.ended
+        self._turn: int | None = None
 
     def done(self) -> None:
-        """Note that the change has been made; a flush that begins from now on serves it."""
+        """Note that the change has been made: a flush that begins from now on serves it.
+
+        Without this note, only one does that begins after `flush` was called.
+        """
         if self._group is not None:
             self._turn = self._group.begun
 
@@ -65,8 +71,14 @@ class FolderFlush:
         Raises:
             OSError: it failed, whoever did it
         """
-        if self._group is not None:
-            self._group.flush(_Waiter(self._turn))
+        if self._group is None:
+            return
+        turn = self._group.begun if self._turn is None else self._turn
+        try:
+            self._group.flush(_Waiter(turn, self._since))
+        finally:
+            self._turn = None
+            self._since = self._group.ended
 
     def close(self) -> None:
         """Say that no flush is needed any more."""
@@ -91,15 +103,17 @@ class _Waiter:
 
     Attributes:
         turn: how many flushes had begun when his change was made
+        since: how many had ended when he came, or had his last one
         gate: opened when he has been served, or is to do the next flush
         leads: whether he is to do it
         error: what came of the one that served him
     """
 
-    __slots__ = ("error", "gate", "leads", "turn")
+    __slots__ = ("error", "gate", "leads", "since", "turn")
 
-    def __init__(self, turn: int) -> None:
+    def __init__(self, turn: int, since: int) -> None:
         self.turn = turn
+        self.since = since
         self.gate = allocate_lock()
         self.gate.acquire()
         self.leads = False
@@ -178,10 +192,11 @@ class _Group:
             self._go_on(waiter)
 
     def _is_served(self, waiter: _Waiter) -> bool:
-        """Tell whether a flush has ended that began after the change; note if it failed."""
+        """Tell whether a flush has ended that began after the change, or one has failed."""
         for before, number, error in self.failed:
-            if before <= waiter.turn < number:
+            if waiter.since < number and before <= waiter.turn:
                 waiter.error = error
+                return True
         return self.ended > waiter.turn
 
     def _appoint(self, waiter: _Waiter) -> None:
