@@ -140,6 +140,28 @@ def test_a_worker_that_dies_is_replaced(monkeypatch):
     assert _pool._pool.serving == 1
 
 
+def test_no_threads_are_added_while_others_take_the_processor():
+    """Jobs that are slow because the machine is overloaded would be slower with more threads."""
+    source = """
+import asyncio, itertools, threading, time
+from mt.aio.core import _pool
+from mt.aio.core.lowlevel import offload
+_pool.STALL = 10  # on a machine that is really overloaded, nothing may get done for a while
+_pool.preemptions = itertools.count().__next__
+def job():
+    time.sleep(0.003)
+    return threading.get_ident()
+async def main():
+    jobs = (offload(job, context_vars={"async": True}) for _ in range(50))
+    return set(await asyncio.gather(*jobs))
+print(len(asyncio.run(main())))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 def _target(fd):
     try:
         return os.readlink(f"/proc/self/fd/{fd}")

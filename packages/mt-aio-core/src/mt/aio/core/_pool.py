@@ -5,12 +5,13 @@ Rules, each of which something relies on:
 * One thread serves the queue as long as jobs get done: for cached files that is faster than many
   are, and it bounds the open files of any number of concurrent operations. When jobs wait and
   those that run are slow (a disk, a network mount that hangs), a watcher adds threads, up to
-  MOST; those that are of no use any more step back, and all but BASE end.
+  MOST; those that are of no use any more step back, and all but BASE end. A job that is about to
+  wait for a device may say so: then a thread is added at once.
 * Completions may be held back while more jobs wait, so that one wake-up of an event loop delivers
   many. The watcher sends what is held every TICK, should a worker get stuck meanwhile. So it is
   on duty whenever a job waits behind another or a completion is held; else it sleeps.
 * A job is claimed once: by the thread that runs it or by the caller that withdraws it.
-* Jobs with an equal order key form a lane: only the first of them is in the queue.
+* Jobs with an equal order key form a lane: only the first is in the queue, until it is all done.
 * A forked child starts from nothing: threads do not survive a fork, and neither do jobs.
 * Jobs that somebody was promised (`kept`) are finished before the interpreter exits.
 
@@ -31,9 +32,11 @@ from collections.abc import Callable, Hashable
 from queue import Empty, SimpleQueue
 
 from mt.aio.core._job import Held, Job, current, current_job
+from mt.aio.core._preempt import preemptions
 
 BASE = 4  # arbitrary, as all numbers here: threads that stay when there is nothing to do
 MOST = 32
+WAITING = 8  # threads that are added before it is seen whether that does any good
 TICK = 0.002  # seconds, as those below
 SLOW = 0.001  # jobs that take longer on average gain from more threads, unless they compute
 STALL = 0.01  # nothing done for so long: more threads, even if the processor is busy
@@ -117,7 +120,7 @@ class Pool:
                 self.serving = 1
 
     def _serve(self) -> None:
-        """Work; should that fail, which nothing is known to make it do, let another thread."""
+        """Work; should that fail (nothing is known to make it), let another thread do it."""
         try:
             self._work()
         except BaseException:
@@ -220,18 +223,22 @@ class Pool:
 
     def _watch(self) -> None:
         """Send what is held and adapt the number of threads, as long as that is needed."""
+        short_until = 0.0
         while True:
             self.duty.get()
             stalled = 0.0
             while self.watched:
-                seen, cpu, begin = self.finished, time.process_time(), time.monotonic()
+                seen, preempted = self.finished, preemptions()
+                cpu, begin = time.process_time(), time.monotonic()
                 time.sleep(TICK)
                 self._send_held()
                 done, elapsed = self.finished - seen, time.monotonic() - begin
                 stalled = 0.0 if done else stalled + elapsed
-                # Waking up late, too, is a sign that there is too little processor for all.
+                # Waking up late is a sign of too little processor, too; so is that others take it.
                 computing = time.process_time() - cpu > _BUSY * TICK or elapsed > 2 * TICK
-                computing = computing and stalled < STALL
+                if preemptions() > preempted:
+                    short_until = begin + LINGER
+                computing = (computing or begin < short_until) and stalled < STALL
                 self._adapt(slow=done * SLOW < self.serving * elapsed, computing=computing)
                 # Off duty first, so that whoever comes meanwhile calls again.
                 self.watched = False
@@ -269,13 +276,11 @@ class Pool:
 
     def expect_wait(self) -> None:
         """Have another thread serve, as one that does now is about to wait for a device."""
-        waiting = self.jobs.qsize()
-        if not waiting:
-            return
-        self.expecting = True
-        self.calm_at = time.monotonic() + LINGER
-        if waiting > self.serving - len(self.running) and self.serving < MOST:
-            self._add(1)
+        if waiting := self.jobs.qsize():
+            self.expecting = True
+            self.calm_at = time.monotonic() + LINGER
+            if waiting > self.serving - len(self.running) and self.serving < WAITING:
+                self._add(1)
 
     def wait_for(self, order: Hashable) -> None:
         """Wait until the jobs that are in this lane now have been run."""
