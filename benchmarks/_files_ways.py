@@ -26,6 +26,11 @@ async def read_ours(path: str) -> bytes:
     return await fs.read_binary(path, context_vars=ASYNC)
 
 
+async def read_inline(path: str) -> bytes:
+    """Read with mt.aio, on the event loop if the file is in memory."""
+    return await fs.read_binary(path, context_vars=ASYNC, inline=True)
+
+
 async def read_aiofiles(path: str) -> bytes:
     """Read with aiofiles."""
     async with aiofiles.open(path, "rb") as file:
@@ -120,3 +125,10 @@ async def by_64(way: Way, paths: list[str]) -> None:
 async def gathered(way: Way, paths: list[str]) -> None:
     """Await all at once."""
     await asyncio.gather(*map(way, paths))
+
+
+STYLES = (
+    ("one by one", one_by_one, 1),
+    ("64 at a time", by_64, 64),
+    ("gathered", gathered, 10**9),
+)

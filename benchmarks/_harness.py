@@ -143,6 +143,16 @@ def timed(func: Callable[[], Any], count: int = 1) -> Figures:
     return {"time": (end - begin) / count, "cpu": (time.process_time() - cpu) / count}
 
 
+def sync_loop(func: Callable[[str], Any], paths: list[str]) -> Measure:
+    """Measure a plain function on one path after the other."""
+
+    def loop() -> None:
+        for path in paths:
+            func(path)
+
+    return lambda: timed(loop, len(paths))
+
+
 async def timed_async(func: Callable[[], Awaitable[Any]], count: int = 1) -> Figures:
     """Time an awaitable that does `count` operations."""
     cpu, begin = time.process_time(), time.perf_counter()

@@ -1,4 +1,4 @@
-"""Draw docs/explain/file-io.svg from results/files.json: times as parts of aiofiles'.
+"""Draw docs/explain/file-io.svg from results/files.json: times as parts of a peer's.
 
 python benchmarks/chart.py
 """
@@ -12,10 +12,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CASES = (
     *("read_binary, one by one", "read_binary, 64 at a time", "read_binary, gathered"),
+    *("read_binary, disk, inline, one by one", "read_binary, disk, inline, gathered"),
     *("read_many", "write_binary, one by one", "write_binary, 64 at a time"),
-    "write_binary, gathered",
+    *("write_binary, gathered", "1000 writes at once, disk, full"),
 )
-LEFT, WIDTH, ROW = 210, 360, 30
+# Whose times the full bars are.
+PEERS = {"aiofiles", "aiofiles, gathered", "fsync each, one by one"}
+LEFT, WIDTH, ROW = 250, 360, 30
 # Both schemes of a page: the colours follow the reader's setting.
 STYLE = """
 text { font: 13px sans-serif; fill: #333 } .ours { fill: #00796b } .base { fill: #9993 }
@@ -30,11 +33,12 @@ def main() -> None:
         case["case"]: figures["time"]["ratio"]["median"]
         for case in report["cases"]
         for peer, figures in case["peers"].items()
-        if peer in {"aiofiles", "aiofiles, gathered"} and "time" in figures
+        if peer in PEERS and "time" in figures
     }
-    bars = [_bar(number, name, ratios[name]) for number, name in enumerate(CASES)]
-    height = ROW * len(CASES) + 30
-    title = "Time of mt.aio, as a part of that of aiofiles (full bar), for files of 4 KiB"
+    names = [name for name in CASES if name in ratios]
+    bars = [_bar(number, name, ratios[name]) for number, name in enumerate(names)]
+    height = ROW * len(names) + 30
+    title = "Time of mt.aio for files of 4 KiB; full bar: aiofiles, last row: flushing one by one"
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 10} {height}" '
         f'role="img" aria-label="{title}"><style>{STYLE}</style>'

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import _files_disk
 import _files_ways as ways
 from _harness import (
     Case,
@@ -20,6 +21,7 @@ from _harness import (
     Target,
     gapped,
     peak_descriptors,
+    sync_loop,
     timed,
     timed_async,
 )
@@ -30,12 +32,7 @@ from mt.aio.core import srun
 
 ASYNC = ways.ASYNC
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - the tmpfs itself is wanted
-DISK = "/var/tmp" if os.path.isdir("/var/tmp") else None  # noqa: S108 - likewise; /tmp may be a tmpfs
-STYLES = (
-    ("one by one", ways.one_by_one, 1),
-    ("64 at a time", ways.by_64, 64),
-    ("gathered", ways.gathered, 10**9),
-)
+STYLES = ways.STYLES
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,6 @@ class Bench:
     runner: asyncio.Runner
     mtbase: Mtbase
     memory: str  # a folder on tmpfs
-    disk: str  # a folder on a disk
     quick: bool
 
     def names(self, kind: str, count: int) -> list[str]:
@@ -68,7 +64,6 @@ def cases(options: Options) -> Iterator[Case]:
             stack.enter_context(asyncio.Runner()),
             stack.enter_context(Mtbase(options.mtbase, "files")),
             stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)),
-            stack.enter_context(tempfile.TemporaryDirectory(dir=DISK)),
             options.quick,
         )
         paths = bench.names("read", 500 if options.quick else 2_000)
@@ -81,7 +76,7 @@ def cases(options: Options) -> Iterator[Case]:
         yield from write_cases(bench, len(paths))
         yield from large_cases(bench)
         yield from json_cases(bench)
-        yield from disk_cases(bench)
+        yield from _files_disk.cases(bench.runner, quick=bench.quick)
 
 
 def read_cases(bench: Bench, paths: list[str]) -> Iterator[Case]:
@@ -139,16 +134,6 @@ def sync_case(bench: Bench, paths: list[str]) -> Case:
         },
         (Target(1.2, 'open(p, "rb").read()'),),
     )
-
-
-def sync_loop(func: Callable[[str], Any], paths: list[str]) -> Measure:
-    """Measure a plain function on one path after the other."""
-
-    def loop() -> None:
-        for path in paths:
-            func(path)
-
-    return lambda: timed(loop, len(paths))
 
 
 def descriptor_case(bench: Bench, paths: list[str]) -> Case:
@@ -274,41 +259,3 @@ def json_cases(bench: Bench) -> Iterator[Case]:
             rounds=5,
         )
     os.unlink(path)
-
-
-def disk_cases(bench: Bench) -> Iterator[Case]:
-    """Write 1,000 files at once on a disk, with each durability."""
-    count = 200 if bench.quick else 1_000
-    paths = [os.path.join(bench.disk, str(number)) for number in range(count)]
-
-    def ours(durability: Any) -> Measure:
-        async def body() -> None:
-            await asyncio.gather(
-                *(
-                    fs.write_binary(path, ways.DATA, context_vars=ASYNC, durability=durability)
-                    for path in paths
-                )
-            )
-
-        return bench.in_loop(body, count)
-
-    async def in_threads() -> None:
-        await asyncio.gather(*(asyncio.to_thread(ways.write_safe, path) for path in paths))
-
-    yield Case(
-        f"{count} writes at once, disk, full",
-        ours("full"),
-        {
-            "fsync each, one by one": sync_loop(ways.write_safe, paths),
-            "fsync each, to_thread": bench.in_loop(in_threads, count),
-        },
-        (Target(0.3, "fsync each, one by one"),),
-        rounds=3,
-    )
-    yield Case(
-        f"{count} writes at once, disk, atomic",
-        ours("atomic"),
-        {"none": ours("none")},
-        (Target(1.5, "none"),),
-        rounds=5,
-    )

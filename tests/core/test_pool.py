@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
 import sys
 import threading
 
 import pytest
 
-from mt.aio.core import _pool
-from mt.aio.core.lowlevel import offload
+from mt.aio.core import _hop, _pool
+from mt.aio.core._job import Job
+from mt.aio.core.lowlevel import offload, submit
 
 
 def test_a_held_result_does_not_wait_for_a_stuck_job(async_mode):
@@ -55,10 +57,109 @@ def test_closed_loops_leave_no_descriptor():
     try:
         for _ in range(20):
             asyncio.run(offload(int, context_vars={"async": True}))
-        bells = [fd for fd in os.listdir("/proc/self/fd") if "eventfd" in _target(fd)]
+        bells = _bells()
     finally:
         gc.enable()
     assert len(bells) <= 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no doorbells")
+def test_a_loop_closed_before_it_looks_leaves_no_descriptor():
+    """A loop that is closed with results on their way takes its doorbell along at once."""
+    gc.disable()
+    try:
+        before = _bells()
+        for _ in range(20):
+            loop = asyncio.new_event_loop()
+            loop.call_soon(_leave_results, loop)
+            loop.run_forever()
+            loop.close()
+            del loop
+        after = _bells()
+    finally:
+        gc.enable()
+    assert len(after - before) <= 1
+
+
+def _leave_results(loop):
+    """Stop the loop when jobs are done whose results it has not seen."""
+    box = submit(int), _hop._mailboxes[id(loop)]
+    while not box[1].jobs:  # the test's time-out is the limit
+        pass
+    loop.stop()
+
+
+def _bells():
+    return {fd for fd in os.listdir("/proc/self/fd") if "eventfd" in _target(fd)}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_a_bell_is_rung():
+    """A child forked while a worker holds a mailbox's lock can still let the mailbox go."""
+    source = """
+import asyncio, os, signal, warnings
+from mt.aio.core import _hop
+from mt.aio.core.lowlevel import offload
+warnings.simplefilter("ignore")
+loop = asyncio.new_event_loop()
+loop.run_until_complete(offload(int, context_vars={"async": True}))
+[mailbox] = _hop._mailboxes.values()
+mailbox.lock.acquire()  # as a worker does
+child = os.fork()
+if not child:
+    signal.alarm(10)
+    mailbox.abandon()
+    os._exit(0)
+mailbox.lock.release()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+loop.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_worker_that_dies_is_replaced(monkeypatch):
+    """Should a worker thread itself fail, that is told, and another serves those that wait."""
+    told = threading.Event()
+    monkeypatch.setattr(_pool, "_pool", _pool.Pool())
+    monkeypatch.setattr(threading, "excepthook", lambda _: told.set())
+
+    class Broken(Job):
+        def settle(self, held, hold):
+            raise MemoryError
+
+    async def main():
+        _pool.put(Broken(int, (), None, kept=False))
+        jobs = (offload(int, number, context_vars={"async": True}) for number in range(3))
+        assert await asyncio.gather(*jobs) == [0, 1, 2]
+
+    asyncio.run(main())
+    assert told.wait(30)
+    assert _pool._pool.serving == 1
+
+
+def test_no_threads_are_added_while_others_take_the_processor():
+    """Jobs that are slow because the machine is overloaded would be slower with more threads."""
+    source = """
+import asyncio, itertools, threading, time
+from mt.aio.core import _pool
+from mt.aio.core.lowlevel import offload
+_pool.STALL = 10  # on a machine that is really overloaded, nothing may get done for a while
+_pool.preemptions = itertools.count().__next__
+def job():
+    time.sleep(0.003)
+    return threading.get_ident()
+async def main():
+    jobs = (offload(job, context_vars={"async": True}) for _ in range(50))
+    return set(await asyncio.gather(*jobs))
+print(len(asyncio.run(main())))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 def _target(fd):

@@ -183,7 +183,7 @@ def test_loop_closed_early(tmp_path, caplog):
 
 
 END = """
-    import asyncio, logging, sys, time
+    import asyncio, logging, sys, threading, time
     from mt.aio.core import _pool
     from mt.aio.core.lowlevel import offload, submit
     from mt.aio.fs import write_binary
@@ -193,17 +193,13 @@ END = """
     folder, what = sys.argv[1:]
     vars = {"async": True}
 
-    def wait_for_end_of(loop):
-        while not loop.is_closed():
-            time.sleep(0.001)
-
     async def main():
         if what == "abandoned read":
             job = offload(time.sleep, 60, context_vars=vars, abandon_on_cancel=True)
             await asyncio.wait([asyncio.ensure_future(job)], timeout=0.05)
         elif what == "fails":
             path = folder + "/missing/file"
-            submit(wait_for_end_of, asyncio.get_running_loop(), order=order_key(path))
+            submit(gate.wait, order=order_key(path))  # or the loop may live to see the error
             await write_binary(path, b"x", 0o664, vars, True)
         elif what == "never ends":
             _pool.EXIT_PATIENCE = 0.2
@@ -212,7 +208,9 @@ END = """
             for i in range(100):
                 await write_binary(f"{folder}/{i}", b"x", 0o664, vars, True)
 
+    gate = threading.Event()
     asyncio.run(main())
+    gate.set()
 """
 
 

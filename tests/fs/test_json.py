@@ -16,7 +16,8 @@ VALUES = [None, True, 1.5, "naïve 日本", [], {}, {"a": [1, {"b": None}], "é"
 
 def test_signature():
     """Reference, json_load: names, order and defaults of the arguments."""
-    filepath, context_vars, kwargs = inspect.signature(json_load).parameters.values()
+    filepath, context_vars, inline, kwargs = inspect.signature(json_load).parameters.values()
+    assert (inline.name, inline.kind, inline.default) == ("inline", inline.KEYWORD_ONLY, False)
     assert (filepath.name, context_vars.name, context_vars.default) == (
         "filepath",
         "context_vars",

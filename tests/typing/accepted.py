@@ -40,7 +40,16 @@ from mt.aio import (
     yield_control,
 )
 from mt.aio.core import amap, asyn, enter, gather, iterate, lock, semaphore, timeout
-from mt.aio.core.lowlevel import ContextVars, check_cancelled, is_async, offload, submit
+from mt.aio.core.lowlevel import (
+    ContextVars,
+    check_cancelled,
+    expect_wait,
+    is_async,
+    later,
+    offload,
+    submit,
+)
+from mt.aio.fs.lowlevel import FolderFlush
 from mt.aio.proc import BgProcessPool
 
 
@@ -67,6 +76,7 @@ def synchronous(path: Path) -> None:
 async def files(path: Path, context_vars: ContextVars) -> None:
     """Readers and writers."""
     assert_type(await read_binary(path, context_vars=context_vars), bytes)
+    assert_type(await read_binary(path, context_vars=context_vars, inline=True), bytes)
     assert_type(await read_text(path, encoding="latin-1", context_vars=context_vars), str)
     async for content in fs.read_many([path, "b"], 10, context_vars):
         assert_type(content, bytes)
@@ -78,7 +88,7 @@ async def files(path: Path, context_vars: ContextVars) -> None:
     )
     await write_binary(path, bytearray(3), context_vars=context_vars)
     await write_binary(path, memoryview(b"x"), context_vars=context_vars)
-    assert_type(await json_load(path, context_vars, parse_float=str), Any)
+    assert_type(await json_load(path, context_vars, inline=True, parse_float=str), Any)
     await json_save(path, {"a": [1]}, context_vars=context_vars, indent=2)
     assert_type(await npz_load(path, context_vars=context_vars), dict[str, Any])
     await npz_save(path, {"a": [1]}, context_vars=context_vars)
@@ -146,6 +156,10 @@ async def authors(context_vars: ContextVars, key: Hashable) -> None:
     assert_type(await offload(divmod, 7, 2, context_vars=context_vars, order=key), tuple[int, int])
     assert_type(submit(os.getpid), asyncio.Future[int])
     assert_type(check_cancelled(), None)
+    assert_type(expect_wait(), None)
+    with FolderFlush("folder") as change:
+        assert_type(change.flush(), None)
+    assert_type(await offload(lambda: later(os.getpid), context_vars=context_vars), int)
     coro: Coroutine[Any, Any, int] = double(3, context_vars=context_vars)
     assert_type(await coro, int)
 

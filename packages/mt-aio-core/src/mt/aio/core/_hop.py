@@ -7,8 +7,8 @@ Where there are eventfds (on Linux) a mailbox has a doorbell of its own, as `cal
 makes and reads more than it has to: a third of a whole round trip.
 
 A mailbox belongs to its loop, whose reader of the bell holds it, and to the jobs that are under
-way. When the loop is closed, the last of them takes it along, and it takes its bell down; jobs
-that the loop did not live to deliver are a mere cycle of garbage then.
+way, not to those that are done: that would be a cycle, and last until it is collected. So when the
+loop is closed, the last job under way takes the mailbox along, and that takes its bell down.
 """
 
 from __future__ import annotations
@@ -119,6 +119,7 @@ class HopJob(Job):
 
     def settle(self, held: set[Held], hold: bool) -> None:
         mailbox = self.mailbox
+        del self.mailbox  # or a loop that is closed before it looks would leave a cycle behind
         mailbox.jobs.append(self)
         if mailbox.armed:
             return
@@ -208,7 +209,10 @@ def _at_exit() -> None:
 
 
 def _renew() -> None:
-    """Forget the parent's loops, in a forked child."""
+    """Forget the parent's loops, in a forked child, and what was on its way to them."""
+    for mailbox in list(_mailboxes.values()):
+        mailbox.lock = Lock()  # a thread that is not there any more may have had it
+        mailbox.jobs.clear()
     _mailboxes.clear()
 
 

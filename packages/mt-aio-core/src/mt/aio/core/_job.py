@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable
 from contextvars import copy_context
 from typing import Any, Protocol
 
+from mt.aio.core._later import Later
+
 
 class Held(Protocol):
     """What has completions to deliver."""
@@ -27,6 +29,7 @@ class Job:
         "args",
         "cancelled",
         "context",
+        "continued",
         "error",
         "func",
         "kept",
@@ -43,6 +46,7 @@ class Job:
         self.kept = kept
         self.context: Any = copy_context()
         self.cancelled = False
+        self.continued = False
         self.result: Any = None
         self.error: BaseException | None = None
         self._unclaimed = True
@@ -59,21 +63,32 @@ class Job:
     def given_up(self) -> bool:
         return self.cancelled
 
-    def run(self, cell: list[Job | None]) -> None:
-        """Call the function and keep what came of it; the cell tells it for whom."""
+    def run(self, cell: list[Job | None]) -> bool:
+        """Call the function and keep what came of it; the cell tells it for whom.
+
+        Returns:
+            Whether that is not all: the job is to be run again, when those that wait have been.
+        """
         if self.kept and self.given_up():
             self.withdraw()
         try:
             del self._unclaimed
-        except AttributeError:  # withdrawn
-            return
+        except AttributeError:
+            if not self.continued:  # but withdrawn
+                return False
         cell[0] = self
         try:
-            self.result = self.context.run(self.func, *self.args)
+            result = self.context.run(self.func, *self.args)
+            if type(result) is Later:
+                self.func, self.args, self.continued = result.func, (), True
+                return True
+            self.result = result
         except BaseException as exc:  # noqa: BLE001 - it belongs to whoever waits for the job
             self.error = exc
-        cell[0] = None
+        finally:
+            cell[0] = None
         self._release()
+        return False
 
     def settle(self, held: set[Held], hold: bool) -> None:
         """Hand the outcome over; or let it be held until a later one goes, or the next tick."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
+from mt.aio.core._later import Later
 from mt.aio.core._mode import ContextVars, is_async
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ async def offload(
         return result
     if order is not None and (pool := sys.modules.get("mt.aio.core._pool")) is not None:
         pool.wait_for(order)
-    return func(*args)
+    done: Any = func(*args)
+    if type(done) is Later:
+        done = done.finish()
+    return cast("T", done)
 
 
 def submit(
@@ -106,6 +110,17 @@ def check_cancelled() -> None:
     """
     if (pool := sys.modules.get("mt.aio.core._pool")) is not None:
         pool.check_cancelled()
+
+
+def expect_wait() -> None:
+    """Say that this job is about to wait for a device, and so leaves the processor to others.
+
+    To be called inside a function run by `offload` or `submit`. Jobs that wait are given a thread
+    at once, where it would take some milliseconds of waiting to notice. Anywhere else, and in
+    synchronous mode, it does nothing.
+    """
+    if (pool := sys.modules.get("mt.aio.core._pool")) is not None:
+        pool.expect_wait()
 
 
 def _load_hop() -> None:

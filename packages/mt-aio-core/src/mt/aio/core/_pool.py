@@ -5,12 +5,13 @@ Rules, each of which something relies on:
 * One thread serves the queue as long as jobs get done: for cached files that is faster than many
   are, and it bounds the open files of any number of concurrent operations. When jobs wait and
   those that run are slow (a disk, a network mount that hangs), a watcher adds threads, up to
-  MOST; those that are of no use any more step back, and all but BASE end.
+  MOST; those that are of no use any more step back, and all but BASE end. A job that is about to
+  wait for a device may say so: then a thread is added at once.
 * Completions may be held back while more jobs wait, so that one wake-up of an event loop delivers
   many. The watcher sends what is held every TICK, should a worker get stuck meanwhile. So it is
   on duty whenever a job waits behind another or a completion is held; else it sleeps.
 * A job is claimed once: by the thread that runs it or by the caller that withdraws it.
-* Jobs with an equal order key form a lane: only the first of them is in the queue.
+* Jobs with an equal order key form a lane: only the first is in the queue, until it is all done.
 * A forked child starts from nothing: threads do not survive a fork, and neither do jobs.
 * Jobs that somebody was promised (`kept`) are finished before the interpreter exits.
 
@@ -31,9 +32,11 @@ from collections.abc import Callable, Hashable
 from queue import Empty, SimpleQueue
 
 from mt.aio.core._job import Held, Job, current, current_job
+from mt.aio.core._preempt import preemptions
 
 BASE = 4  # arbitrary, as all numbers here: threads that stay when there is nothing to do
 MOST = 32
+WAITING = 8  # threads that are added before it is seen whether that does any good
 TICK = 0.002  # seconds, as those below
 SLOW = 0.001  # jobs that take longer on average gain from more threads, unless they compute
 STALL = 0.01  # nothing done for so long: more threads, even if the processor is busy
@@ -58,6 +61,7 @@ class Pool:
         self.serving = 0
         self.wanted = 1
         self.calm_at = 0.0
+        self.expecting = False  # waits for devices, since the watcher's last tick
         self.parked = 0
         self.reserve: SimpleQueue[None] = SimpleQueue()
         self.watcher: threading.Thread | None = None
@@ -112,8 +116,19 @@ class Pool:
         """Start the first thread."""
         with self.lock:
             if not self.serving:
-                _start(self._work, "mt-aio-worker")
+                _start(self._serve, "mt-aio-worker")
                 self.serving = 1
+
+    def _serve(self) -> None:
+        """Work; should that fail (nothing is known to make it), let another thread do it."""
+        try:
+            self._work()
+        except BaseException:
+            with self.lock:
+                self.serving -= 1
+            if not self.jobs.empty():
+                self._begin()
+            raise
 
     def _work(self) -> None:
         """Run jobs for ever, or until there are threads enough without this one."""
@@ -129,9 +144,12 @@ class Pool:
             # Only now can `put` see that a job which came meanwhile has to wait.
             if not self.watched and (held or not jobs.empty()):
                 self._call_watcher()
-            job.run(cell)
+            more = job.run(cell)
             running.discard(job)
             self.finished += 1
+            if more:
+                jobs.put(job)
+                continue
             if job.order is not None:
                 self._leave_lane(job)
             job.settle(held, self.watched and not jobs.empty())
@@ -205,18 +223,22 @@ class Pool:
 
     def _watch(self) -> None:
         """Send what is held and adapt the number of threads, as long as that is needed."""
+        short_until = 0.0
         while True:
             self.duty.get()
             stalled = 0.0
             while self.watched:
-                seen, cpu, begin = self.finished, time.process_time(), time.monotonic()
+                seen, preempted = self.finished, preemptions()
+                cpu, begin = time.process_time(), time.monotonic()
                 time.sleep(TICK)
                 self._send_held()
                 done, elapsed = self.finished - seen, time.monotonic() - begin
                 stalled = 0.0 if done else stalled + elapsed
-                # Waking up late, too, is a sign that there is too little processor for all.
+                # Waking up late is a sign of too little processor, too; so is that others take it.
                 computing = time.process_time() - cpu > _BUSY * TICK or elapsed > 2 * TICK
-                computing = computing and stalled < STALL
+                if preemptions() > preempted:
+                    short_until = begin + LINGER
+                computing = (computing or begin < short_until) and stalled < STALL
                 self._adapt(slow=done * SLOW < self.serving * elapsed, computing=computing)
                 # Off duty first, so that whoever comes meanwhile calls again.
                 self.watched = False
@@ -225,28 +247,40 @@ class Pool:
 
     def _adapt(self, *, slow: bool, computing: bool) -> None:
         """Double the threads while slow jobs make others wait; halve them when all goes fast."""
-        if not slow:
+        if not slow and not self.expecting:
             self.wanted = max(1, self.wanted // 2)
             return
+        self.expecting = False
         waiting = self.jobs.qsize()
         if waiting:
             self.calm_at = time.monotonic() + LINGER
-        if computing or not waiting:
-            return
+        if slow and waiting and not computing:
+            self._add(min(self.serving, waiting))
+
+    def _add(self, more: int) -> None:
+        """Have more threads serve, up to MOST: those in reserve first."""
         with self.lock:
-            more = min(MOST - self.serving, self.serving, waiting)
+            more = min(more, MOST - self.serving)
             woken = min(more, self.parked)
             self.parked -= woken
             self.serving += woken
             for _ in range(more - woken):
                 try:
-                    _start(self._work, "mt-aio-worker")
+                    _start(self._serve, "mt-aio-worker")
                 except RuntimeError:  # the system gives no more: those that there are will do
                     break
                 self.serving += 1
-            self.wanted = self.serving
+            self.wanted = max(self.wanted, self.serving)
         for _ in range(woken):
             self.reserve.put(None)
+
+    def expect_wait(self) -> None:
+        """Have another thread serve, as one that does now is about to wait for a device."""
+        if waiting := self.jobs.qsize():
+            self.expecting = True
+            self.calm_at = time.monotonic() + LINGER
+            if waiting > self.serving - len(self.running) and self.serving < WAITING:
+                self._add(1)
 
     def wait_for(self, order: Hashable) -> None:
         """Wait until the jobs that are in this lane now have been run."""
@@ -290,6 +324,12 @@ def check_cancelled() -> None:
         from asyncio import CancelledError
 
         raise CancelledError
+
+
+def expect_wait() -> None:
+    """Have another thread serve, if this one runs a job."""
+    if current_job() is not None:
+        _pool.expect_wait()
 
 
 def _renew() -> None:

@@ -95,6 +95,8 @@ def arun(
         >>> nap(context_vars={"async": False})
     """
     if is_async(context_vars):
+        if not kwargs:  # mostly, and Python 3.11 takes the time to merge what is not there
+            return asyn_func(*args, context_vars=context_vars)
         return asyn_func(*args, context_vars=context_vars, **kwargs)
     return drive(asyn_func(*args, context_vars=context_vars, **kwargs), asyn_func)
 

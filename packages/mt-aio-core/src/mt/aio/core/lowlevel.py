@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
+from mt.aio.core._later import later
 from mt.aio.core._mode import ContextVars, MissingModeError, is_async
-from mt.aio.core._offload import check_cancelled, offload, submit
+from mt.aio.core._offload import check_cancelled, expect_wait, offload, submit
 from mt.aio.core._progress import Bar, Progress, Updatable, check_progress, open_bar
 from mt.aio.core._protocol import AsynContext, AsynFunction, AsynIterator
 from mt.aio.core._suspend import SuspendError
@@ -23,7 +24,9 @@ __all__ = [
     "Updatable",
     "check_cancelled",
     "check_progress",
+    "expect_wait",
     "is_async",
+    "later",
     "offload",
     "open_bar",
     "publish",

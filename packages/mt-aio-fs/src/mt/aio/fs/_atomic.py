@@ -27,12 +27,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from mt.aio.core.lowlevel import check_cancelled
-from mt.aio.fs._durability import flush_file, open_folder
+from mt.aio.fs._durability import flush_file
 from mt.aio.fs._exclusive import move_exclusively
+from mt.aio.fs._folder import FolderFlush
 from mt.aio.fs._temporary import temporary_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -207,17 +207,48 @@ class Replacement:
             OSError: what the system reports
             asyncio.CancelledError: if whoever awaits this was cancelled
         """
+        change = self.publish_for_now(durability, exclusive=exclusive)
+        if change is not None:
+            with change:
+                change.flush()
+
+    def publish_for_now(
+        self, durability: Durability, *, exclusive: bool = False
+    ) -> FolderFlush | None:
+        """Do all that `publish` does but flush the folder, which is left to the caller.
+
+        A job can return the rest with `mt.aio.core.lowlevel.later`, so that one flush is for many.
+
+        Args:
+            durability: as for `publish`
+            exclusive: as for `publish`
+
+        Returns:
+            With `"full"`, what is to be flushed and closed; else None.
+
+        Raises:
+            FileExistsError: if there is a target and `exclusive` is asked for
+            OSError: what the system reports; the target is as it was
+            asyncio.CancelledError: if whoever awaits this was cancelled
+        """
+        change = None
         try:
             self._complete(durability)
             check_cancelled()
-            move = move_exclusively if exclusive else replace
             if durability == "full":
-                self._rename_and_flush(move)
-            else:
-                move(self.tmp_filepath, self.target)
+                # Opened first: if that is not allowed, nothing has happened yet.
+                change = FolderFlush(os.path.dirname(self.target))
+            (move_exclusively if exclusive else replace)(self.tmp_filepath, self.target)
             self._pending = False
+            if change is not None:
+                change.done()
+        except BaseException:
+            if change is not None:
+                change.close()
+            raise
         finally:
             self.discard()
+        return change
 
     def discard(self) -> None:
         """Remove the temporary file, if it has not been published. Never raises an OSError."""
@@ -238,18 +269,6 @@ class Replacement:
         if durability != "none":
             flush_file(self._fd)
         self.close()
-
-    def _rename_and_flush(self, move: Callable[[str, str], None]) -> None:
-        # The folder is opened first: if that is not allowed, nothing has happened yet.
-        folder = open_folder(os.path.dirname(self.target))
-        try:
-            move(self.tmp_filepath, self.target)
-            self._pending = False
-            if folder is not None:
-                flush_file(folder)
-        finally:
-            if folder is not None:
-                os.close(folder)
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS, Replacement, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode
-from mt.aio.fs._durability import durability_of, flush_file, flush_folder, make_folders
+from mt.aio.fs._durability import durability_of, flush_file
+from mt.aio.fs._folder import flush_folder, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
 from mt.aio.fs._rename import _wait
 from mt.aio.fs._tempdir import remove_tree

@@ -14,7 +14,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from itertools import count
+from time import perf_counter
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from mt.aio.core.lowlevel import expect_wait
 
 if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 Durability: TypeAlias = Literal["none", "atomic", "full"]
 
 _CHOICES = ("none", "atomic", "full")
+
+_WAIT = 30e-6  # seconds; arbitrary: a flush in memory takes one, on a disk it takes hundreds
+_durations = [0.0] * 3  # of the last flushes, in any order
+_turns = count()
 
 
 def durability_of(context_vars: ContextVars, durability: Durability | None = None) -> Durability:
@@ -45,6 +53,16 @@ def durability_of(context_vars: ContextVars, durability: Durability | None = Non
 
 def flush_file(fd: int) -> None:
     """Bring a file's content and size to the disk."""
+    # The quickest of the last ones tells whether there is a device to wait for: in memory a flush
+    # is nothing, but now and then it takes long until the thread has its turn again.
+    if min(_durations) > _WAIT:
+        expect_wait()
+    begin = perf_counter()
+    _flush_now(fd)
+    _durations[next(_turns) % len(_durations)] = perf_counter() - begin
+
+
+def _flush_now(fd: int) -> None:
     if sys.platform == "darwin":
         import fcntl
 
@@ -65,29 +83,3 @@ def open_folder(folder: str) -> int | None:
         return None
     else:  # noqa: RET505 - mypy would call it unreachable on Windows
         return os.open(folder or os.curdir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def flush_folder(folder: str) -> None:
-    """Bring a folder's entries to the disk."""
-    fd = open_folder(folder)
-    if fd is not None:
-        try:
-            flush_file(fd)
-        finally:
-            os.close(fd)
-
-
-def make_folders(folder: str, durability: Durability) -> None:
-    """Create a folder and the missing ones above it, with the umask's mode.
-
-    With `"full"` the entry of each new folder is on the disk when this returns.
-    """
-    parents = []
-    if durability == "full":
-        path = folder
-        while path and not os.path.isdir(path):
-            path = os.path.dirname(path)
-            parents.append(path)
-    os.makedirs(folder, exist_ok=True)
-    for parent in reversed(parents):
-        flush_folder(parent)

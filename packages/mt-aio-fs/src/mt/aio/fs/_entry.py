@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._atomic import replace as replace_file
-from mt.aio.fs._durability import durability_of, flush_file, make_folders, open_folder
+from mt.aio.fs._durability import durability_of
+from mt.aio.fs._folder import FolderFlush, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
 from mt.aio.fs._rename import refuse_device, safe_rename
 from mt.aio.fs._tempdir import remove_tree
@@ -238,18 +239,21 @@ def _remove(filepath: str, tree: bool, missing_ok: bool) -> None:
 
 
 def _link(target: str, filepath: str, replace: bool, durability: Durability) -> None:
+    if durability != "full":
+        _make_link(target, filepath, replace)
+        return
     # The folder is opened first: if that is not allowed, nothing has happened yet.
-    folder = open_folder(os.path.dirname(filepath)) if durability == "full" else None
-    try:
-        if replace:
-            _replace_by_link(target, filepath)
-        else:
-            os.symlink(target, filepath)
-        if folder is not None:
-            flush_file(folder)
-    finally:
-        if folder is not None:
-            os.close(folder)
+    with FolderFlush(os.path.dirname(filepath)) as change:
+        _make_link(target, filepath, replace)
+        change.done()
+        change.flush()
+
+
+def _make_link(target: str, filepath: str, replace: bool) -> None:
+    if replace:
+        _replace_by_link(target, filepath)
+    else:
+        os.symlink(target, filepath)
 
 
 def _replace_by_link(target: str, filepath: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import offload
+from mt.aio.fs._cached import read_cached
 from mt.aio.fs._path import absolute, check_path
 from mt.aio.fs._read import read_file
 from mt.aio.fs._write import write_content
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 @asyn
 async def json_load(
-    filepath: str | os.PathLike[str], context_vars: ContextVars = {}, **kwargs: Any
+    filepath: str | os.PathLike[str],
+    context_vars: ContextVars = {},
+    *,
+    inline: bool = False,
+    **kwargs: Any,
 ) -> Any:
     """Load the JSON-like object of a file.
 
@@ -31,6 +36,7 @@ async def json_load(
     Args:
         filepath: path to the file, in UTF-8, with or without a byte order mark
         context_vars: the mode, see [context_vars](../concepts/context-vars.md)
+        inline: as for `read_binary`; parsing is done on the event loop, too
         **kwargs: passed as they are to `json.loads`
 
     Returns:
@@ -43,6 +49,8 @@ async def json_load(
         OSError: what the system reports, such as `FileNotFoundError`
     """
     path = absolute(check_path(filepath))
+    if inline and (data := read_cached(path, None, context_vars)) is not None:
+        return _parse(data, path, kwargs)
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)
 
 
@@ -101,9 +109,12 @@ async def json_save(  # noqa: PLR0917 - the reference fixes them
 
 
 def _load(filepath: str, options: dict[str, Any]) -> Any:
+    return _parse(read_file(filepath), filepath, options)
+
+
+def _parse(data: bytes, filepath: str, options: dict[str, Any]) -> Any:
     from mt.aio.fs._codec import load
 
-    data = read_file(filepath)
     try:
         return load(data.decode("utf-8-sig"), options)
     except ValueError as exc:  # not JSON, or not UTF-8

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS
+from mt.aio.fs._cached import read_cached
 from mt.aio.fs._check import check_size, check_text_options
 from mt.aio.fs._path import absolute, check_path
 
@@ -28,7 +29,11 @@ _ONE_READ = 2**30
 
 @asyn
 async def read_binary(
-    filepath: str | os.PathLike[str], size: int | None = None, context_vars: ContextVars = {}
+    filepath: str | os.PathLike[str],
+    size: int | None = None,
+    context_vars: ContextVars = {},
+    *,
+    inline: bool = False,
 ) -> bytes:
     """Read a binary file, whole or its beginning.
 
@@ -42,6 +47,10 @@ async def read_binary(
         filepath: path to the file
         size: the number of bytes to read from the beginning. None or a negative number: all of it
         context_vars: the mode, see [context_vars](../concepts/context-vars.md)
+        inline: in asynchronous mode, read a file of less than 64 KiB on the event loop itself if
+            Linux has it in memory; else in a worker thread, as without. For local disks only:
+            finding and opening a file of a network mount may wait, and the event loop with it.
+            Nothing is suspended then, so a long row of such reads lets no other task run
 
     Returns:
         The content. Shorter than `size` if the file is.
@@ -54,6 +63,8 @@ async def read_binary(
     **Cancellation**: ends the wait at once; what is read after that is dropped.
     """
     path, size = absolute(check_path(filepath)), check_size(size)
+    if inline and (data := read_cached(path, size, context_vars)) is not None:
+        return data
     return await offload(read_file, path, size, context_vars=context_vars, abandon_on_cancel=True)
 
 
@@ -66,6 +77,7 @@ async def read_text(
     encoding: str = "utf-8",
     errors: str = "strict",
     newline: str | None = None,
+    inline: bool = False,
 ) -> str:
     """Read a text file, whole or its beginning.
 
@@ -79,6 +91,7 @@ async def read_text(
         encoding: the text's encoding
         errors: what to do with bytes that are no text, as in `open`
         newline: as in `open`: None turns every line ending into a line feed, else none is touched
+        inline: as for `read_binary`; decoding is done on the event loop, too
 
     Returns:
         The text.
@@ -94,6 +107,9 @@ async def read_text(
     path, size = absolute(check_path(filepath)), check_size(size)
     check_text_options(encoding, errors, newline)
     options = (encoding, errors, newline)
+    most = None if size is None else size + 1  # tells whether the size really cuts something off
+    if inline and (data := read_cached(path, most, context_vars)) is not None:
+        return _to_text(data, path, size, options)
     return await offload(
         _read_text, path, size, options, context_vars=context_vars, abandon_on_cancel=True
     )
@@ -155,8 +171,14 @@ def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
 
 
 def _read_text(filepath: str, size: int | None, options: tuple[str, str, str | None]) -> str:
-    # One byte more than asked for tells whether the size really cuts something off.
-    data = read_file(filepath, None if size is None else size + 1)
+    return _to_text(
+        read_file(filepath, None if size is None else size + 1), filepath, size, options
+    )
+
+
+def _to_text(
+    data: bytes, filepath: str, size: int | None, options: tuple[str, str, str | None]
+) -> str:
     cut = size is not None and len(data) > size
     try:
         return decode(data[:size] if cut else data, *options, final=not cut)

@@ -11,7 +11,8 @@ from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS, replace
 from mt.aio.fs._check import check_file_mode
-from mt.aio.fs._durability import durability_of, flush_file, flush_folder
+from mt.aio.fs._durability import durability_of, flush_file
+from mt.aio.fs._folder import flush_folder
 from mt.aio.fs._path import absolute, check_path, order_key
 
 if TYPE_CHECKING:

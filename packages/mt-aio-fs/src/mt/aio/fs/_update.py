@@ -11,7 +11,8 @@ from mt.aio.core import sleep
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._atomic import resolve_target
 from mt.aio.fs._check import check_file_mode
-from mt.aio.fs._durability import durability_of, make_folders
+from mt.aio.fs._durability import durability_of
+from mt.aio.fs._folder import make_folders
 from mt.aio.fs._json import _dump, _load
 from mt.aio.fs._lock import Busy, acquire, lock_path, release
 from mt.aio.fs._path import absolute, check_path, order_key

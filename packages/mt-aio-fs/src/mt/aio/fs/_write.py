@@ -13,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from mt.aio.core import asyn
-from mt.aio.core.lowlevel import is_async, offload, submit
+from mt.aio.core.lowlevel import is_async, later, offload, submit
 from mt.aio.fs._atomic import Replacement, Target, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode, check_text_options
-from mt.aio.fs._durability import durability_of, make_folders
+from mt.aio.fs._durability import durability_of
+from mt.aio.fs._folder import is_crowded, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
 from mt.aio.fs._special import write_special
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from mt.aio.core.lowlevel import ContextVars
     from mt.aio.fs._durability import Durability
+    from mt.aio.fs._folder import FolderFlush
 
     Flat: TypeAlias = bytes | memoryview
 
@@ -190,11 +192,7 @@ async def write_content(
             content = await offload(
                 _snapshot, content, context_vars=context_vars, order=("serialise", key)
             )
-        return submit(write_file, path, content, *options, order=key)
-    if isinstance(content, bytes):
-        return await offload(
-            write_file, path, content, *options, context_vars=context_vars, order=key
-        )
+        return submit(_write, path, content, *options, order=key)
     return await offload(_write, path, content, *options, context_vars=context_vars, order=key)
 
 
@@ -226,19 +224,8 @@ def write_file(  # noqa: PLR0917 - a job's arguments have no names
         asyncio.CancelledError: between pieces of a large content and before the renaming, if
             whoever awaits this was cancelled
     """
-    if exclusive and os.path.lexists(filepath):  # found before anything is written
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), filepath)
-    target = resolve_target(filepath)
-    if exclusive:  # what has appeared since is found by `publish`; a link is not followed
-        target = Target(filepath, None)
-    if target.is_special:
-        return write_special(target, data)
-    if make_dirs and target.status is None:
-        make_folders(os.path.dirname(target.filepath), durability)
-    with Replacement(target, file_mode) as new:
-        written = write_all(new.fileno(), data)
-        new.publish(durability, exclusive=exclusive)
-    return written
+    written, change = _publish(filepath, data, file_mode, durability, make_dirs, exclusive)
+    return written if change is None else _flush(change, written)
 
 
 def check_buffer(buf: Any) -> None:
@@ -277,8 +264,45 @@ def encode(text: str, encoding: str, errors: str, newline: str | None) -> bytes:
     return text.encode(encoding, errors)
 
 
-def _write(filepath: str, content: Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]) -> int:
-    return write_file(filepath, content(), *options)
+def _write(
+    filepath: str, content: bytes | Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]
+) -> int:
+    """Write a file, as a job: one flush of the folder is for all writes that wait now."""
+    data = content if isinstance(content, bytes) else content()
+    written, change = _publish(filepath, data, *options)
+    if change is None:
+        return written
+    flush = partial(_flush, change, written)
+    return flush() if is_crowded() else later(flush)
+
+
+def _publish(  # noqa: PLR0917 - a job's arguments have no names
+    filepath: str,
+    data: Flat,
+    file_mode: int | None,
+    durability: Durability,
+    make_dirs: bool,
+    exclusive: bool,
+) -> tuple[int, FolderFlush | None]:
+    """Write a file; give its size, and the change of its folder if that is to be flushed."""
+    if exclusive and os.path.lexists(filepath):  # found before anything is written
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), filepath)
+    target = resolve_target(filepath)
+    if exclusive:  # what has appeared since is found by `publish`; a link is not followed
+        target = Target(filepath, None)
+    if target.is_special:
+        return write_special(target, data), None
+    if make_dirs and target.status is None:
+        make_folders(os.path.dirname(target.filepath), durability)
+    with Replacement(target, file_mode) as new:
+        written = write_all(new.fileno(), data)
+        return written, new.publish_for_now(durability, exclusive=exclusive)
+
+
+def _flush(change: FolderFlush, written: int) -> int:
+    with change:
+        change.flush()
+    return written
 
 
 def _snapshot(content: Callable[[], Flat]) -> bytes:
