@@ -6,6 +6,9 @@ import asyncio
 import functools
 import inspect
 import pickle
+import subprocess
+import sys
+import textwrap
 from abc import ABC
 from contextlib import asynccontextmanager
 
@@ -179,6 +182,34 @@ def test_pickle_a_bound_method():
     """A bound method takes its instance along."""
     copy = pickle.loads(pickle.dumps(Scale(3).apply))
     assert copy.sync(2) == 6
+
+
+@pytest.mark.slow
+def test_pickle_by_value():
+    """What a script defines travels to a child process by value, and has both ways there."""
+    program = """
+    from mt.aio.core import asyn
+    from mt.aio.proc import BgProcess
+
+    @asyn
+    async def double(x, context_vars={}):
+        return 2 * x
+
+    class Scale:
+        @asyn
+        async def apply(self, x, context_vars={}):
+            return await double(x, context_vars=context_vars)
+
+    class Child(BgProcess):
+        def child_handle_message(self, msg):
+            return Scale().apply.sync(msg), repr(double.sync).split(" of ")[0]
+
+    with Child() as child:
+        print(*child.send.sync(3))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert ended.stdout == "6 <double.sync\n"
 
 
 def test_signature_without_context_vars():
