@@ -130,3 +130,6 @@ def check_awaitable(aproc: object) -> None:
             f"an aproc is a future, a task, a coroutine or another awaitable, "
             f"not {type(aproc).__name__}"
         )
+
+
+NOWHERE: Final[Site] = (check_awaitable.__code__, -1, None)

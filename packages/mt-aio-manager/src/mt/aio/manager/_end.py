@@ -29,6 +29,7 @@ class Closing(Desk):
                 while self._busy():
                     cleaner = loop.create_future()
                     self._cleaners.add(cleaner)
+                    self._wanted = True
                     try:
                         await cleaner
                     finally:
