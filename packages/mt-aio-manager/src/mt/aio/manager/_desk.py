@@ -94,7 +94,7 @@ class Desk:
             self._ledger.report(cancelled=False)
 
     def _accept(self, aproc: Aproc) -> None:
-        assert self._loop is not None  # noqa: S101  # likewise
+        assert self._loop is not None  # noqa: S101  # for the type checker: it has been bound
         awaitable = aproc.awaitable
         if type(awaitable) is not CoroutineType and _is_future(awaitable):
             self._watch(awaitable, aproc.site)
@@ -112,7 +112,7 @@ class Desk:
                 aproc.waiter = self._loop.create_future()
 
     def _start(self, coro: Any, site: Site, context: Any) -> None:
-        assert self._loop is not None  # noqa: S101  # for the type checker: it has been bound
+        assert self._loop is not None  # noqa: S101  # likewise
         if type(coro) is not CoroutineType:
             coro = _as_coroutine(coro)
         self._starting += 1
@@ -199,10 +199,13 @@ class Desk:
         site = self._running.pop(future)
         try:
             try:
-                plain = future.exception() is None and future.result() is None
-            except BaseException:  # noqa: BLE001  # it was cancelled, which is seldom
+                plain = future.result() is None and not self._listened
+            except BaseException as error:  # noqa: BLE001  # `_settle` looks again, at leisure
                 plain = False
-            if plain and not self._listened:
+                trace: Any = error.__traceback__
+                BaseException.with_traceback(error, trace.tb_next)  # without this frame
+                del trace
+            if plain:
                 self._ledger.done += 1
                 if self._cut:
                     self._spare(future)
