@@ -224,6 +224,24 @@ def test_send_from_outside_the_loop():
     assert manager.done == 1
 
 
+def test_send_from_outside_waits_and_reports():
+    """What it returns does inside the loop all that `send` does."""
+    manager = AprocManager(1)
+    loop = asyncio.new_event_loop()
+    slot = loop.create_future()
+    loop.run_until_complete(manager.send(slot))
+    waiting = manager.send(_fail(ValueError("x")))
+    loop.call_soon(lambda: loop.call_soon(slot.set_result, None))
+    loop.run_until_complete(waiting)
+    assert (manager.pending, manager.running, manager.done) == (0, 1, 1)
+    loop.run_until_complete(_turns())
+    with pytest.raises(ValueError, match="x"):
+        loop.run_until_complete(manager.send(_turns()))
+    loop.run_until_complete(manager.cleanup())
+    loop.close()
+    assert (manager.done, manager.failed) == (3, 1)
+
+
 def test_a_task_that_asyncio_run_cancels():
     """What asyncio.run cancels at its end is reported by the next cleanup."""
     manager = AprocManager()
