@@ -252,6 +252,7 @@ def test_a_function_with_any_keyword():
         return await double(1, **kwargs)
 
     assert wrapper.sync() == 2
+    assert str(inspect.signature(wrapper.sync)) == "(**kwargs)"
 
 
 def test_sync_of_a_function_that_suspends():

@@ -192,6 +192,33 @@ def test_one_loop_after_the_other():
     assert manager.done == 2
 
 
+def test_a_sender_that_was_left_behind():
+    """Whoever waited on a loop that is closed now does not disturb the next one."""
+    manager = AprocManager(1)
+    loop = asyncio.new_event_loop()
+    slots = [loop.create_future(), loop.create_future()]
+
+    async def leave():
+        await manager.send(slots[0])
+        assert not loop.is_closed()
+        sending = manager.send(slots[1])
+        sending.send(None).add_done_callback(print)  # it waits for its slot, as a task would
+        for slot in slots:
+            slot.set_result(None)
+        return sending
+
+    sending = loop.run_until_complete(leave())  # ends before anybody is woken
+    loop.close()
+
+    async def use():
+        await manager.send(asyncio.sleep(0))
+        await asyncio.wait_for(manager.cleanup(), 10)
+
+    asyncio.run(use())
+    sending.close()
+    assert manager.done == 3
+
+
 def test_a_loop_closed_too_early():
     """Aprocs that can never end any more are named in a clear error."""
     manager = AprocManager()
