@@ -48,6 +48,7 @@ class Case:
     peers: dict[str, Measure | None] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     rounds: int = 0  # 0: as the command line says
+    warm: bool = True  # run each contestant once before what is measured
     notes: str = ""
 
 
@@ -64,7 +65,7 @@ def run_case(case: Case, rounds: int) -> dict[str, Any]:
     """Measure a case and give its result, ready for JSON."""
     contestants = {"": case.ours} | {name: run for name, run in case.peers.items() if run}
     names = list(contestants)
-    for name in names:
+    for name in names if case.warm else ():
         contestants[name]()  # warms caches and starts threads
     gc.collect()
     gc.freeze()  # what is here by now is not a contestant's: no cycle collector need look at it

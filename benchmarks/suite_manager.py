@@ -173,6 +173,7 @@ def memory_case(count: int, runner: asyncio.Runner) -> Case:
         ours,
         targets=(Target(65_536, figure="grown"), Target(PENDING + 2, figure="alive")),
         rounds=1,
+        warm=False,
         notes="bytes traced by tracemalloc when all are done: before, at the peak, afterwards; and "
         "how many aprocs were not released at most: those that run, one that waits, one being made",
     )
