@@ -262,8 +262,8 @@ class AprocManager(Closing):
         **Cancellation.** The aprocs go on and stay with the manager. If the time is over already
         and they have been cancelled, this is handled by the policy, at the next `cleanup`.
         """
-        in_time = await self._drain(timeout)
-        cut_off = [] if in_time else await self._cut_off()
+        await self._drain(timeout)
+        cut_off = await self._cut_off() if self._busy() else []
         if self._bar is not None:
             self._bar.close()
         if cut_off:
