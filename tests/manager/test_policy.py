@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from mt.aio.core import srun
 from mt.aio.manager import AprocManager
 
 
@@ -101,3 +102,56 @@ def test_warn(async_mode, caplog):
     assert "ValueError: x" in records[0].getMessage()
     assert "_cancelled" in records[1].getMessage()
     assert "test_policy.py:" in records[1].getMessage()
+
+
+def test_silent_is_silent_even_with_a_logger(async_mode):
+    """The logger is for policy 'warn' alone. Policy and logger can be read, as in mtbase."""
+
+    class Logger:
+        def __init__(self):
+            self.calls = 0
+
+        def warning(self, *args):
+            self.calls += 1
+
+    async def body(context_vars):
+        logger = Logger()
+        manager = AprocManager(handle_exception="silent", logger=logger)
+        assert (manager.handle_exception, manager.logger) == ("silent", logger)
+        await manager.send(_fail(ValueError("x")))
+        await manager.send(_cancelled())
+        await manager.cleanup()
+        assert (manager.failed, logger.calls) == (2, 0)
+
+    async_mode.run(body)
+
+
+def test_on_done_hears_of_a_cancelled_aproc(async_mode):
+    """It is given a CancelledError, whatever the policy."""
+
+    async def body(context_vars):
+        heard = []
+        manager = AprocManager(1, "silent", on_done=lambda *call: heard.append(call))
+        await manager.send(_cancelled())
+        await manager.cleanup()
+        ((name, error),) = heard
+        assert name == "_cancelled"
+        assert isinstance(error, asyncio.CancelledError)
+
+    async_mode.run(body)
+
+
+def test_spawn_raises_at_once_in_sync_mode():
+    """There the aproc is done when spawn returns; its error has been reported then."""
+
+    async def body(context_vars):
+        async def fail(context_vars):
+            raise ValueError("x")
+
+        manager = AprocManager()
+        with pytest.raises(ValueError, match="x"):
+            await manager.spawn(fail, context_vars=context_vars)
+        await manager.cleanup()
+        assert (manager.done, manager.failed) == (1, 1)
+
+    srun(body)
