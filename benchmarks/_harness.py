@@ -48,6 +48,7 @@ class Case:
     peers: dict[str, Measure | None] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     rounds: int = 0  # 0: as the command line says
+    warm: bool = True  # run each contestant once before what is measured
     notes: str = ""
 
 
@@ -64,16 +65,14 @@ def run_case(case: Case, rounds: int) -> dict[str, Any]:
     """Measure a case and give its result, ready for JSON."""
     contestants = {"": case.ours} | {name: run for name, run in case.peers.items() if run}
     names = list(contestants)
-    for name in names:
+    for name in names if case.warm else ():
         contestants[name]()  # warms caches and starts threads
-    rows: list[dict[str, Figures]] = []
-    for number in range(case.rounds or rounds):
-        turn = number % len(names)
-        row = {}
-        for name in names[turn:] + names[:turn]:
-            gc.collect()
-            row[name] = _enough(contestants[name])
-        rows.append(row)
+    gc.collect()
+    gc.freeze()  # what is here by now is not a contestant's: no cycle collector need look at it
+    try:
+        rows = _rounds(contestants, case.rounds or rounds)
+    finally:
+        gc.unfreeze()
     return {
         "case": case.name,
         "notes": case.notes,
@@ -82,6 +81,19 @@ def run_case(case: Case, rounds: int) -> dict[str, Any]:
         "peers": {name: _compare(rows, name) for name in names if name},
         "targets": [_judge(target, rows) for target in case.targets],
     }
+
+
+def _rounds(contestants: dict[str, Measure], rounds: int) -> list[dict[str, Figures]]:
+    names = list(contestants)
+    rows: list[dict[str, Figures]] = []
+    for number in range(rounds):
+        turn = number % len(names)
+        row = {}
+        for name in names[turn:] + names[:turn]:
+            gc.collect()
+            row[name] = _enough(contestants[name])
+        rows.append(row)
+    return rows
 
 
 def _enough(measure: Measure) -> Figures:

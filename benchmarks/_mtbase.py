@@ -8,6 +8,7 @@ and its sizes, then a line with the figures. The cases of suite `files` are the 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -80,7 +81,10 @@ def serve() -> None:
         for line in sys.stdin:
             request = json.loads(line)
             module = importlib.import_module(f"mtbase_{request['suite']}")
+            gc.collect()
+            gc.freeze()  # as on the other side, see `run_case`
             figures = getattr(module, request["case"])(**request["size"])
+            gc.unfreeze()
             print(json.dumps(figures), file=answers, flush=True)
 
 

@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer rounds")
     parser.add_argument("--rounds", type=int, default=0, help="default: 9, or 5 with --quick")
     parser.add_argument("--case", default="", help="only cases whose name contains this; not kept")
+    parser.add_argument("--keep", action="store_true", help="keep these, beside the other results")
     arguments = parser.parse_args()
     if unknown := set(arguments.suites) - set(known):
         parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
@@ -48,8 +49,10 @@ def main() -> None:
     )
     for suite in arguments.suites or known:
         report = run_suite(suite, options, arguments.case)
-        if not arguments.case:
-            path = HERE / "results" / f"{suite}{'-quick' if options.quick else ''}.json"
+        path = HERE / "results" / f"{suite}{'-quick' if options.quick else ''}.json"
+        if arguments.keep and path.exists():
+            report = merged(json.loads(path.read_text(encoding="utf-8")), report)
+        if arguments.keep or not arguments.case:
             path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
@@ -64,6 +67,14 @@ def run_suite(name: str, options: Options, wanted: str = "") -> dict[str, Any]:
             show(results[-1])
     facts["load_after"] = os.getloadavg()[0]
     return {"suite": name, "quick": options.quick, "machine": facts, "cases": results}
+
+
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Put new results of some cases into an old report; each tells when it was measured."""
+    date = new["machine"]["date"]
+    cases = {case["case"]: case for case in old["cases"]}
+    cases |= {case["case"]: case | {"date": date} for case in new["cases"]}
+    return new | {"cases": list(cases.values())}
 
 
 def show(result: dict[str, Any]) -> None:

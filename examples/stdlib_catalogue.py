@@ -4,8 +4,8 @@
 it awaits. `catalogue.sync` runs it in synchronous mode, without any event loop, and `asyncio.run`
 runs `catalogue.aio` in asynchronous mode. Either way all `.py` files go through four stages:
 
-    read    their bytes                                             read_binary
-    parse   them with `ast`, in child processes: counts and arrays  BgProcess
+    read    their bytes                                             read_binary, amap
+    parse   them with `ast`, in child processes: counts and arrays  BgProcess, amap
     save    the counts of each in a JSON file, replaced whole       json_save, AprocManager
     store   the arrays of all in one HDF5 file, an index in JSON    CreateFileH5, json_save
 
@@ -29,7 +29,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from mt import aio
-from mt.aio.core import asyn
+from mt.aio.core import amap, asyn
 from mt.aio.core.lowlevel import ContextVars
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
@@ -100,24 +100,25 @@ async def catalogue(
     names: list[str], folder: Path, children: int, context_vars: ContextVars = {}
 ) -> dict[str, float]:
     """Do the whole job, in whichever mode, and tell how long each stage took."""
-    contents: dict[str, bytes] = {}
-    summaries: dict[str, Summary] = {name: {} for name in names}  # filled in in any order
-    arrays: dict[str, Arrays] = {name: {} for name in names}
     seconds: dict[str, float] = {}
     stage = partial(timed, seconds, folder.name, len(names))
+    many = partial(amap, max_concurrency=AT_ONCE, context_vars=context_vars)
 
-    async def read(name: str, context_vars: ContextVars) -> None:
-        contents[name] = await aio.read_binary(STDLIB / name, context_vars=context_vars)
+    async def read(name: str, context_vars: ContextVars) -> bytes:
+        return await aio.read_binary(STDLIB / name, context_vars=context_vars)
 
-    async def parse(name: str, context_vars: ContextVars) -> None:
-        message = (name, contents[name])
-        summaries[name], arrays[name] = await next(turns).send(message, context_vars=context_vars)
+    async def parse(source: tuple[str, bytes], context_vars: ContextVars) -> tuple[Summary, Arrays]:
+        result: tuple[Summary, Arrays] = await next(turns).send(source, context_vars=context_vars)
+        return result
 
     with stage("read") as bar:
-        await for_each(names, read, bar, context_vars=context_vars)
+        contents = [content async for content in many(read, names, progress=bar)]
     with stage("parse") as bar, ExitStack() as stack:
         turns = itertools.cycle([stack.enter_context(Parser()) for _ in range(children)])
-        await for_each(names, parse, bar, context_vars=context_vars)
+        sources = zip(names, contents, strict=True)
+        parsed = [result async for result in many(parse, sources, progress=bar)]
+    summaries = {name: summary for name, (summary, _) in zip(names, parsed, strict=True)}
+    arrays = {name: group for name, (_, group) in zip(names, parsed, strict=True)}
     with stage("save") as bar:
         await save(summaries, folder / "summaries", bar, context_vars=context_vars)
     with stage("store") as bar:
@@ -127,31 +128,21 @@ async def catalogue(
     return {**seconds, "all": sum(seconds.values())}
 
 
-async def for_each(
-    names: list[str], asyn_func: Callable[..., Any], bar: tqdm[Any], context_vars: ContextVars = {}
-) -> None:
-    """Call an asyn function with each name: one after the other, or many at once."""
-    async with aio.AprocManager(AT_ONCE, progress=bar) as manager:
-        for name in names:
-            await manager.spawn(asyn_func, name, context_vars=context_vars)
-
-
 async def save(
     summaries: dict[str, Summary], folder: Path, bar: tqdm[Any], context_vars: ContextVars = {}
 ) -> None:
     """Save each summary in a JSON file, by delayed writes that the manager sees to their end."""
-
-    async def write(name: str, context_vars: ContextVars) -> Any:
-        return await aio.json_save(
-            folder / f"{name}.json",
-            summaries[name],
-            context_vars=context_vars,
-            file_write_delayed=True,
-            make_dirs=True,
-            indent=1,
-        )
-
-    await for_each([*summaries], write, bar, context_vars=context_vars)
+    async with aio.AprocManager(AT_ONCE, progress=bar) as manager:
+        for name, summary in summaries.items():
+            await manager.spawn(
+                aio.json_save,
+                folder / f"{name}.json",
+                summary,
+                context_vars=context_vars,
+                file_write_delayed=True,
+                make_dirs=True,
+                indent=1,
+            )
 
 
 def store(arrays: dict[str, Arrays], file: h5py.File, bar: tqdm[Any]) -> None:

@@ -1,8 +1,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from mt.aio import mkdtemp, read_text, write_text
-from mt.aio.core import amap, asyn, gather, semaphore, timeout
+from mt.aio import json_save, mkdtemp, read_text, write_text
+from mt.aio.core import amap, asyn, gather, lock, semaphore, timeout
 from mt.aio.core.lowlevel import ContextVars
 
 NAMES = ["one", "two", "three"]
@@ -11,11 +11,15 @@ NAMES = ["one", "two", "three"]
 @asyn
 async def lengths(folder: str, context_vars: ContextVars = {}) -> AsyncIterator[int]:
     """Write a few files at once, read them again, a few at a time, and give their lengths."""
-    door = semaphore(2, context_vars=context_vars)
+    door, turn = semaphore(2, context_vars=context_vars), lock(context_vars=context_vars)
+    index: list[str] = []
 
     async def write(name: str, context_vars: ContextVars) -> None:
-        async with door:
+        async with door:  # two at a time
             await write_text(f"{folder}/{name}", name, context_vars=context_vars)
+        async with turn:  # nobody else comes between the change and its being saved
+            index.append(name)
+            await json_save(f"{folder}/index.json", index, context_vars=context_vars)
 
     async with timeout(10, context_vars=context_vars):
         calls = [write(name, context_vars=context_vars) for name in NAMES]

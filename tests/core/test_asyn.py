@@ -6,6 +6,9 @@ import asyncio
 import functools
 import inspect
 import pickle
+import subprocess
+import sys
+import textwrap
 from abc import ABC
 from contextlib import asynccontextmanager
 
@@ -181,6 +184,34 @@ def test_pickle_a_bound_method():
     assert copy.sync(2) == 6
 
 
+@pytest.mark.slow
+def test_pickle_by_value():
+    """What a script defines travels to a child process by value, and has both ways there."""
+    program = """
+    from mt.aio.core import asyn
+    from mt.aio.proc import BgProcess
+
+    @asyn
+    async def double(x, context_vars={}):
+        return 2 * x
+
+    class Scale:
+        @asyn
+        async def apply(self, x, context_vars={}):
+            return await double(x, context_vars=context_vars)
+
+    class Child(BgProcess):
+        def child_handle_message(self, msg):
+            return Scale().apply.sync(msg), repr(double.sync).split(" of ")[0]
+
+    with Child() as child:
+        print(*child.send.sync(3))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert ended.stdout == "6 <double.sync\n"
+
+
 def test_signature_without_context_vars():
     """Sync and aio have the function's signature but for context_vars; what follows is by key."""
 
@@ -221,6 +252,7 @@ def test_a_function_with_any_keyword():
         return await double(1, **kwargs)
 
     assert wrapper.sync() == 2
+    assert str(inspect.signature(wrapper.sync)) == "(**kwargs)"
 
 
 def test_sync_of_a_function_that_suspends():

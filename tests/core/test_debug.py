@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from mt.aio.core import _watch
+from mt.aio.core._watch import LoopWatch
 
 pytestmark = pytest.mark.slow
 
@@ -66,3 +70,80 @@ def test_without_the_variable_nothing_is_watched():
     ended = _run("async", 0.3, "")
     assert ended.stderr == ""
     assert ended.stdout == "False\n"
+
+
+def test_somebody_else_is_blamed_in_general():
+    """A coroutine without a mode, on the second loop of two; asking outside a loop is fine."""
+    program = """
+import asyncio, time
+from mt.aio.core import sleep
+from mt.aio.core.lowlevel import is_async
+
+is_async({"async": True})
+
+async def plain():
+    await sleep(0, context_vars={"async": True})
+    time.sleep(0.5)
+
+asyncio.run(sleep(0, context_vars={"async": True}))
+asyncio.run(plain())
+"""
+    environment = os.environ | {"MT_AIO_DEBUG": "1"}
+    command = [sys.executable, "-c", program]
+    text = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "somebody blocks the event loop for more than 100 ms" in text.stderr
+    assert ", in plain" in text.stderr
+
+
+class _Loop:
+    """A loop that answers no knock; it is closed as soon as somebody knocks, or merely idle."""
+
+    def __init__(self, *, closing):
+        self.closing = closing
+        self.closed = False
+        self.knocked = threading.Event()
+
+    def is_running(self):
+        return not self.closed
+
+    def is_closed(self):
+        return self.closed
+
+    def call_soon_threadsafe(self, callback):
+        self.knocked.set()
+        if self.closing:
+            self.closed = True
+            raise RuntimeError("Event loop is closed")
+
+
+def test_a_loop_that_is_closed_meanwhile():
+    """It blocks nobody, and is not watched any longer."""
+    reports, loop = [], _Loop(closing=True)
+    watch = LoopWatch(loop, 0.01, lambda *report: reports.append(report))
+    watch._watcher.join(30)
+    assert not watch._watcher.is_alive()
+    assert not reports
+
+
+def test_a_loop_that_is_late_but_idle(monkeypatch):
+    """A machine that is too busy to answer in time is nobody's fault."""
+    reports, loop = [], _Loop(closing=False)
+    monkeypatch.setattr(_watch, "_is_idle", lambda frame: True)
+    watch = LoopWatch(loop, 0.01, lambda *report: reports.append(report))
+    assert loop.knocked.wait(30)
+    watch._look()
+    watch.stop()
+    assert not reports
+
+
+def test_the_frames_of_a_loop_are_idle():
+    """What asyncio itself or its selector is at is no blocking."""
+
+    def frame(filename):
+        namespace = {}
+        exec(compile("import sys; frame = sys._getframe()", filename, "exec"), namespace)
+        return namespace["frame"]
+
+    assert _watch._is_idle(frame(f"lib{os.sep}asyncio{os.sep}base_events.py"))
+    assert _watch._is_idle(frame(f"lib{os.sep}selectors.py"))
+    assert not _watch._is_idle(frame("own.py"))

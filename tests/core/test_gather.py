@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from mt.aio.core import amap, gather, sleep, srun
+from mt.aio.core import amap, gather, lock, semaphore, sleep, srun, timeout
 from mt.aio.core.lowlevel import MissingModeError
 
 
@@ -277,3 +277,31 @@ def test_amap_with_a_broken_tqdm(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="what_it_needs"):
         _with_a_bar()
+
+
+def test_an_awaitable_that_cannot_be_closed():
+    """In sync mode what has not begun is closed, if there is anything to close."""
+
+    class Thing:
+        def __await__(self):
+            raise AssertionError("it has begun")
+            yield
+
+    async def body(context_vars):
+        calls = [_fail(1, context_vars=context_vars), Thing()]
+        await gather(*calls, context_vars=context_vars)
+
+    with pytest.raises(ValueError, match="1"):
+        srun(body)
+
+
+def test_the_building_blocks_in_plain_code():
+    """`sync` needs no asyn function around it: amap is iterated over with a plain `for`."""
+    with timeout.sync(60):
+        assert list(amap.sync(_double, [1, 2, 3])) == [2, 4, 6]
+    door = lock.sync()
+    for _ in range(2):  # it can be entered any number of times
+        with door:
+            assert gather.sync() == []
+    with pytest.raises(TimeoutError), timeout.sync(0), semaphore.sync(2):
+        sleep.sync(0.001)

@@ -75,7 +75,44 @@ def test_a_sync_run_that_makes_a_loop_fails(outcomes):
         """
     )
     assert counts == {"passed": len(MODES) - 1, "failed": 1}
-    assert "an event loop was made in sync mode, through Runner()" in output
+    assert "an event loop was touched in sync mode, through Runner()" in output
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_a_sync_run_that_uses_a_loop_fails(outcomes, kind):
+    """So does one that is there already: to run it, or to hand it work from the outside."""
+    pytest.importorskip(kind, reason=f"{kind} is not installed")
+    output, counts = outcomes(
+        f"""
+        import asyncio
+        import pytest
+        import {kind}
+
+        async def makes(loop, context_vars):
+            if not context_vars["async"]:
+                {kind}.new_event_loop().close()
+
+        async def runs(loop, context_vars):
+            if not context_vars["async"]:
+                loop.run_until_complete(asyncio.sleep(0))
+
+        async def calls(loop, context_vars):
+            if not context_vars["async"]:
+                loop.call_soon_threadsafe(print)
+
+        @pytest.mark.parametrize("body", [makes, runs, calls])
+        def test_touches(mode, body):
+            loop = {kind}.new_event_loop()
+            try:
+                mode.run(body, loop)
+            finally:
+                loop.close()
+        """
+    )
+    assert counts == {"passed": 3 * (len(MODES) - 1), "failed": 3}
+    loop = "Loop" if kind == "uvloop" else "_UnixSelectorEventLoop"
+    for use in ("()", ".run_forever()", ".call_soon_threadsafe()"):
+        assert f"an event loop was touched in sync mode, through {loop}{use}" in output
 
 
 def test_a_sync_run_that_suspends_fails(outcomes):

@@ -1,17 +1,15 @@
-"""AprocManager: the end of an `async with`, cleanup with a time-out, other event loops."""
+"""AprocManager: the end of an `async with`, other event loops."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import pickle
 import types
 
 import pytest
 
 from mt.aio.core import srun
-from mt.aio.manager import AprocManager, CleanupTimeoutError, CutOff
-from mt.aio.manager import _end as implementation
+from mt.aio.manager import AprocManager
 
 
 async def _wait_for_ever():
@@ -59,6 +57,31 @@ def test_the_body_s_error_wins(async_mode):
         assert "ValueError: lost?" in info.value.__notes__[0]
         assert manager.done == 2
         await manager.cleanup()
+
+    async_mode.run(body)
+
+
+def test_the_body_s_error_and_no_other(async_mode):
+    """If only the body fails its error has no note; the bar is left as it stands."""
+
+    class Bar:
+        total, n, closed = 0, 0, 0
+
+        def update(self, n):
+            self.n += n
+
+        def close(self):
+            self.closed += 1
+
+    async def body(context_vars):
+        bar = Bar()
+        with pytest.raises(KeyError) as info:  # noqa: PT012  # the statement is the test
+            async with AprocManager(progress=bar) as manager:
+                await manager.send(_turns())
+                raise KeyError("body")
+        assert not hasattr(info.value, "__notes__")
+        assert bar.n == manager.done == 1
+        await manager.cleanup()  # with no bar open
 
     async_mode.run(body)
 
@@ -123,142 +146,6 @@ def test_aclosing(async_mode):
     async_mode.run(body)
 
 
-def test_timeout_not_reached(async_mode):
-    """A time-out that is long enough changes nothing."""
-
-    async def body(context_vars):
-        manager = AprocManager()
-        await manager.send(_turns())
-        await manager.cleanup(timeout=30)
-        assert (manager.done, manager.failed) == (1, 0)
-
-    async_mode.run(body)
-
-
-@pytest.mark.parametrize("policy", ["raise", "silent"])
-def test_timeout(async_mode, policy):
-    """After the time-out all is cancelled, and the error lists it by name and place."""
-
-    async def body(context_vars):
-        manager = AprocManager(2, policy)
-        await manager.send(asyncio.create_task(_wait_for_ever(), name="first"))
-        await manager.send(_wait_for_ever())
-        senders = [asyncio.ensure_future(manager.send(_wait_for_ever())) for _ in range(2)]
-        with pytest.raises(CleanupTimeoutError) as info:
-            await manager.cleanup(timeout=0)
-        await asyncio.gather(*senders)
-        cut = info.value.cut_off
-        assert [c.name for c in cut] == ["first"] + ["_wait_for_ever"] * 3
-        assert [c.state for c in cut] == ["cancelled"] * 2 + ["not started"] * 2
-        assert all("test_end.py:" in c.place for c in cut)
-        assert "first (sent at " in str(info.value)
-        assert (manager.pending, manager.running, manager.done, manager.failed) == (0, 0, 4, 4)
-        await manager.cleanup()  # what was cut off is not reported again
-
-    async_mode.run(body)
-
-
-def test_timeout_and_errors(async_mode):
-    """Errors not reported yet are the cause of the time-out's error."""
-
-    async def body(context_vars):
-        manager = AprocManager()
-        await manager.send(_fail(ValueError("x")))
-        await manager.send(_wait_for_ever())
-        with pytest.raises(TimeoutError) as info:
-            await manager.cleanup(timeout=0)
-        assert isinstance(info.value.__cause__, ValueError)
-        await manager.cleanup()
-
-    async_mode.run(body)
-
-
-def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode):
-    """One that finishes its work, and one that fails, are reported as what they are."""
-
-    async def body(context_vars):
-        async def stubborn(error):
-            try:
-                await _wait_for_ever()
-            except asyncio.CancelledError:
-                if error is not None:
-                    raise error from None
-
-        manager = AprocManager()
-        await manager.send(stubborn(None))
-        await manager.send(stubborn(ValueError("x")))
-        await _turns()
-        with pytest.raises(ValueError, match="x"):
-            await manager.cleanup(timeout=0)
-        assert (manager.done, manager.failed) == (2, 1)
-
-    async_mode.run(body)
-
-
-def test_an_aproc_that_does_not_obey(async_mode, monkeypatch):
-    """It is reported as still running, and stays with the manager."""
-    monkeypatch.setattr(implementation, "GRACE", 0.01)
-
-    async def body(context_vars):
-        gate = asyncio.Event()
-
-        async def stubborn():
-            while not gate.is_set():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await gate.wait()
-
-        manager = AprocManager()
-        await manager.send(stubborn())
-        await _turns()
-        with pytest.raises(CleanupTimeoutError) as info:
-            await manager.cleanup(timeout=0)
-        assert [c.state for c in info.value.cut_off] == ["still running"]
-        assert manager.running == 1
-        gate.set()
-        await manager.cleanup()
-
-    async_mode.run(body)
-
-
-def test_cancelling_cleanup_while_it_cuts_off(async_mode):
-    """What it had cut off by then is handled by the policy, since nobody gets the report."""
-
-    async def body(context_vars):
-        gate = asyncio.Event()
-
-        async def slow_to_end():
-            try:
-                await _wait_for_ever()
-            finally:
-                await gate.wait()
-
-        manager = AprocManager(2)
-        await manager.send(_wait_for_ever())
-        await manager.send(slow_to_end())
-        held = asyncio.ensure_future(manager.send(_wait_for_ever()))
-        cleaning = asyncio.create_task(manager.cleanup(timeout=0))
-        while manager.done < 2:
-            await asyncio.sleep(0)
-        cleaning.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await cleaning
-        await held
-        gate.set()
-        with pytest.raises(asyncio.CancelledError, match="An aproc has been cancelled") as info:
-            await manager.cleanup()
-        assert len(info.value.__notes__) == 3
-
-    async_mode.run(body)
-
-
-def test_the_error_can_be_pickled():
-    """A CleanupTimeoutError survives a trip between processes."""
-    error = CleanupTimeoutError((CutOff("a", "b.py:3", "cancelled"),))
-    copy = pickle.loads(pickle.dumps(error))
-    assert copy.cut_off == error.cut_off
-    assert type(copy).__module__ == "mt.aio.manager"
-
-
 def test_a_second_loop():
     """While the first loop is open, a second one gets a clear error."""
     manager = AprocManager()
@@ -305,6 +192,33 @@ def test_one_loop_after_the_other():
     assert manager.done == 2
 
 
+def test_a_sender_that_was_left_behind():
+    """Whoever waited on a loop that is closed now does not disturb the next one."""
+    manager = AprocManager(1)
+    loop = asyncio.new_event_loop()
+    slots = [loop.create_future(), loop.create_future()]
+
+    async def leave():
+        await manager.send(slots[0])
+        assert not loop.is_closed()
+        sending = manager.send(slots[1])
+        sending.send(None).add_done_callback(print)  # it waits for its slot, as a task would
+        for slot in slots:
+            slot.set_result(None)
+        return sending
+
+    sending = loop.run_until_complete(leave())  # ends before anybody is woken
+    loop.close()
+
+    async def use():
+        await manager.send(asyncio.sleep(0))
+        await asyncio.wait_for(manager.cleanup(), 10)
+
+    asyncio.run(use())
+    sending.close()
+    assert manager.done == 3
+
+
 def test_a_loop_closed_too_early():
     """Aprocs that can never end any more are named in a clear error."""
     manager = AprocManager()
@@ -335,6 +249,24 @@ def test_send_from_outside_the_loop():
     loop.run_until_complete(manager.cleanup())
     loop.close()
     assert manager.done == 1
+
+
+def test_send_from_outside_waits_and_reports():
+    """What it returns does inside the loop all that `send` does."""
+    manager = AprocManager(1)
+    loop = asyncio.new_event_loop()
+    slot = loop.create_future()
+    loop.run_until_complete(manager.send(slot))
+    waiting = manager.send(_fail(ValueError("x")))
+    loop.call_soon(lambda: loop.call_soon(slot.set_result, None))
+    loop.run_until_complete(waiting)
+    assert (manager.pending, manager.running, manager.done) == (0, 1, 1)
+    loop.run_until_complete(_turns())
+    with pytest.raises(ValueError, match="x"):
+        loop.run_until_complete(manager.send(_turns()))
+    loop.run_until_complete(manager.cleanup())
+    loop.close()
+    assert (manager.done, manager.failed) == (3, 1)
 
 
 def test_a_task_that_asyncio_run_cancels():

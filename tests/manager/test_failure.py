@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import weakref
 
 import pytest
@@ -18,26 +17,9 @@ async def _fail(error):
     raise error
 
 
-async def _cancelled():
-    await asyncio.sleep(0)
-    raise asyncio.CancelledError
-
-
 async def _turns(count=10):
     for _ in range(count):
         await asyncio.sleep(0)
-
-
-def test_unknown_policy():
-    """Reference, handle_exception: one of 'raise', 'silent', 'warn'."""
-    with pytest.raises(ValueError, match="'raise', 'silent', 'warn', not 'ignore'"):
-        AprocManager(handle_exception="ignore")
-
-
-def test_warn_needs_a_logger():
-    """Reference, handle_exception: 'warn' uses the provided logger, so there must be one."""
-    with pytest.raises(ValueError, match="needs a logger"):
-        AprocManager(handle_exception="warn")
 
 
 def test_raise_from_cleanup(async_mode):
@@ -103,6 +85,22 @@ def test_an_error_says_where_its_aproc_was_sent(async_mode):
         (note,) = info.value.__notes__
         assert "_fail (sent at " in note
         assert "test_failure.py:" in note
+
+    async_mode.run(body)
+
+
+def test_a_traceback_shows_who_failed_and_who_was_told(async_mode):
+    """The manager's bookkeeping has left no frame in it; the report has."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(_fail(ValueError("x")))
+        with pytest.raises(ValueError, match="x") as info:
+            await manager.cleanup()
+        names = [entry.name for entry in info.traceback]
+        assert names[0] == "body"
+        assert names[-2:] == ["report", "_fail"]
+        assert "_finished" not in names
 
     async_mode.run(body)
 
@@ -193,72 +191,6 @@ def test_an_error_that_takes_no_note(async_mode):
             await manager.cleanup()
 
     async_mode.run(body)
-
-
-def test_cancelled_raise(async_mode):
-    """Reference, 'raise', and mtbase: a cancelled aproc is a CancelledError from cleanup."""
-
-    async def body(context_vars):
-        manager = AprocManager()
-        await manager.send(_cancelled())
-        await manager.send(_cancelled())
-        await _turns()
-        await manager.send(asyncio.sleep(0))  # not from send, which would look cancelled itself
-        with pytest.raises(asyncio.CancelledError, match="An aproc has been") as info:
-            await manager.cleanup()
-        assert info.value.args == ("An aproc has been cancelled.",)
-        assert len(info.value.__notes__) == 2
-        assert asyncio.current_task().cancelling() == 0
-        assert manager.failed == 2
-        await manager.cleanup()
-
-    async_mode.run(body)
-
-
-def test_cancelled_and_failed(async_mode):
-    """Errors and a cancellation come together in one group."""
-
-    async def body(context_vars):
-        manager = AprocManager()
-        await manager.send(_cancelled())
-        await manager.send(_fail(ValueError("x")))
-        with pytest.raises(BaseExceptionGroup) as info:
-            await manager.cleanup()
-        kinds = [type(error) for error in info.value.exceptions]
-        assert kinds == [ValueError, asyncio.CancelledError]
-
-    async_mode.run(body)
-
-
-@pytest.mark.parametrize("aproc", [_cancelled, lambda: _fail(ValueError("x"))])
-def test_silent(async_mode, aproc):
-    """Reference, 'silent': ignore the exception; the counters still tell."""
-
-    async def body(context_vars):
-        manager = AprocManager(handle_exception="silent")
-        await manager.send(aproc())
-        await manager.cleanup()
-        assert (manager.done, manager.failed) == (1, 1)
-
-    async_mode.run(body)
-
-
-def test_warn(async_mode, caplog):
-    """Reference, 'warn': use the provided logger to warn the user."""
-
-    async def body(context_vars):
-        manager = AprocManager(handle_exception="warn", logger=logging.getLogger("aprocs"))
-        await manager.send(_fail(ValueError("x")))
-        await manager.send(_cancelled())
-        await manager.cleanup()
-
-    async_mode.run(body)
-    records = [record for record in caplog.records if record.name == "aprocs"]
-    assert [record.levelname for record in records] == ["WARNING", "WARNING"]
-    assert "_fail" in records[0].getMessage()
-    assert "ValueError: x" in records[0].getMessage()
-    assert "_cancelled" in records[1].getMessage()
-    assert "test_failure.py:" in records[1].getMessage()
 
 
 def test_a_failing_callback_is_reported(async_mode):

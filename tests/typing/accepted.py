@@ -217,6 +217,31 @@ async def three_ways(path: Path, context_vars: ContextVars) -> None:
         assert_type(folder, str)
 
 
+async def ways_of_all_pieces(path: Path) -> None:
+    """Methods, generators, context managers and generic functions keep their types."""
+    with BgProcess() as process:
+        assert_type(process.send.sync("x", 3.0, on_give_up="restart"), Any)
+        assert_type(await process.send.aio("x"), Any)
+        assert_type(process.stream.sync("x", ahead=2), Iterator[Any])
+        assert_type(process.aclose.sync(1.0), None)
+    with BgProcessPool(BgProcess, 2) as pool:
+        assert_type(pool.send.sync("x"), Any)
+        assert_type(pool.map.sync(["x"]), Iterator[Any])
+        assert_type(await pool.aclose.aio(), None)
+    assert_type(qput_aio.sync(queue.Queue[int](), 3, timeout=1), None)
+    assert_type(qget_aio.sync(queue.SimpleQueue[int](), False), Any)
+    assert_type(open_file.sync(path, "rb"), AbstractContextManager[Any])
+    assert_type(fs.walk.sync(path), Iterator[tuple[str, list[str], list[str]]])
+    assert_type(fs.read_many.sync([path], 10), Iterator[bytes])
+    assert_type(fs.stat.sync(path), os.stat_result)
+    assert_type(await fs.exists.aio(path), bool)
+    assert_type(h5.h5_save.sync(path, {"x": 1}, 0o600, verify=True), None)
+    assert_type(amap.sync(double, range(3), max_concurrency=2), Iterator[int])
+    assert_type(timeout.sync(3), AbstractContextManager[None])
+    with lock.sync(), semaphore.sync(2):
+        pass
+
+
 async def blocks(context_vars: ContextVars) -> None:
     """The building blocks."""
     calls = [double(x, context_vars=context_vars) for x in range(3)]

@@ -31,7 +31,11 @@ async def calls(path: Path) -> None:
     read_binary.sync(3)  # error: arg-type
     await read_binary.aio(path, "3")  # error: arg-type
     read_binary.sync(path).encode()  # error: attr-defined
+    BgProcess().send.sync("x", "soon")  # error: arg-type
+    BgProcess().send.sync()  # error: call-arg
+    BgProcess().aclose.sync("soon")  # error: arg-type
+    read_binary.sync(path, lenght=3)  # error: call-arg
     asyn(plain)  # error: arg-type
     await gather(3, context_vars={"async": True})  # error: arg-type
-    timeout(3)  # error: call-arg
+    timeout()  # error: call-arg
     mt.aio.read_binry(path)  # error: attr-defined

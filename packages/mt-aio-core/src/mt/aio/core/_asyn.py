@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_NAMES = ("__module__", "__name__", "__qualname__", "__doc__")
+
 
 @overload
 def asyn(func: Callable[P, Coroutine[Any, Any, T]]) -> AsynFunction[P, T]: ...
@@ -38,7 +40,8 @@ def asyn(func: Callable[..., Any]) -> Any:
     `f(..., context_vars=context_vars)` goes on being the way to call it from another asyn
     function. `f.sync(...)` is for plain code, and `await f.aio(...)` for a coroutine. For an
     asynchronous generator function that is `for x in f.sync(...)` and `async for x in
-    f.aio(...)`; for one that gives a context manager, `with` and `async with`.
+    f.aio(...)`; for one that gives a context manager, `with` and `async with`. If that context
+    manager has an `__enter__` of its own, `with` uses it.
 
     Neither takes `context_vars`; if that is not the last positional parameter, give those behind
     it by keyword. It should have a default, `context_vars: ContextVars = {}`, since type
@@ -103,7 +106,9 @@ class _Way:
         self.__qualname__ = f"{func.__qualname__}.{self.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (self.func, self.name)
+        # A function that is pickled by value has nothing but its code when this is restored.
+        names = {key: self.__dict__[key] for key in _NAMES}
+        return _way_of, (self.func, self.name), names
 
     def __repr__(self) -> str:
         return f"<{self.__qualname__} of {self.func!r}>"
@@ -137,7 +142,7 @@ class Sync(_Way):
         if type(result) is CoroutineType:
             return drive(result, self.func)
         if hasattr(result, "__aenter__"):
-            return enter(result)
+            return result if hasattr(result, "__enter__") else enter(result)
         if hasattr(result, "__aiter__"):
             return iterate(result)
         return drive(result, self.func)  # a coroutine of another kind; else a TypeError
@@ -150,6 +155,12 @@ class Aio(_Way):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.func(*args, context_vars={"async": True}, **kwargs)
+
+
+def _way_of(func: Any, name: str) -> Any:
+    """Give a function's attribute, or make it."""
+    found = getattr(func, name, None)
+    return (Sync if name == Sync.name else Aio)(func) if found is None else found
 
 
 class AsynMethod:

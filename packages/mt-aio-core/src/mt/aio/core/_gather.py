@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sized
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from mt.aio.core._asyn import asyn
 from mt.aio.core._mode import ContextVars, is_async
 from mt.aio.core._progress import Progress, check_progress, open_bar
 
@@ -20,7 +21,8 @@ T = TypeVar("T")
 AT_ONCE = 16  # arbitrary
 
 
-async def gather(*awaitables: Awaitable[T], context_vars: ContextVars) -> list[T]:
+@asyn
+async def gather(*awaitables: Awaitable[T], context_vars: ContextVars = {}) -> list[T]:
     """Await several calls of asyn functions.
 
     **Modes.** Asynchronous: they run concurrently. Synchronous: one after the other, in order.
@@ -48,11 +50,12 @@ async def gather(*awaitables: Awaitable[T], context_vars: ContextVars) -> list[T
         await stop(started)
 
 
+@asyn
 async def amap(
     asyn_func: Callable[Concatenate[S, ...], Awaitable[T]],
     items: Iterable[S] | AsyncIterable[S],
     *,
-    context_vars: ContextVars,
+    context_vars: ContextVars = {},
     max_concurrency: int = AT_ONCE,
     progress: Progress = False,
 ) -> AsyncGenerator[T, None]:

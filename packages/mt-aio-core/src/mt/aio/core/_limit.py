@@ -5,13 +5,17 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from mt.aio.core._asyn import asyn
 from mt.aio.core._mode import ContextVars, is_async
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-def timeout(secs: float | None, *, context_vars: ContextVars) -> AbstractAsyncContextManager[None]:
+@asyn
+def timeout(
+    secs: float | None, *, context_vars: ContextVars = {}
+) -> AbstractAsyncContextManager[None]:
     """Limit the time that the body of an `async with` may take.
 
     **Modes.** Asynchronous: the body is cancelled when the time is over. Synchronous: nothing
@@ -35,7 +39,8 @@ def timeout(secs: float | None, *, context_vars: ContextVars) -> AbstractAsyncCo
     return _Deadline(secs)
 
 
-def lock(*, context_vars: ContextVars) -> AbstractAsyncContextManager[None]:
+@asyn
+def lock(*, context_vars: ContextVars = {}) -> AbstractAsyncContextManager[None]:
     """Make a lock: one `async with` on it at a time.
 
     **Modes.** Asynchronous: among the tasks of one event loop (`asyncio.Lock`). Synchronous:
@@ -55,7 +60,8 @@ def lock(*, context_vars: ContextVars) -> AbstractAsyncContextManager[None]:
     return semaphore(1, context_vars=context_vars)
 
 
-def semaphore(value: int, *, context_vars: ContextVars) -> AbstractAsyncContextManager[None]:
+@asyn
+def semaphore(value: int, *, context_vars: ContextVars = {}) -> AbstractAsyncContextManager[None]:
     """Make a semaphore: up to `value` bodies of `async with` on it at a time.
 
     **Modes**, **Cancellation**: as for `lock`.

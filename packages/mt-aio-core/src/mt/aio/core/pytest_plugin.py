@@ -59,8 +59,9 @@ class Mode:
             Whatever it returns.
 
         Raises:
-            AssertionError: in sync mode, an event loop was made; in async mode, the loop was
-                blocked for too long, or a task was left behind.
+            AssertionError: in sync mode, an event loop was made, run, or given work from
+                outside; in async mode, the loop was blocked for too long, or a task was left
+                behind.
             BaseException: what the function raises, which comes first.
         """
         if not self.is_async:
@@ -114,30 +115,31 @@ def _not_blocked(loop: asyncio.AbstractEventLoop, limit_ms: float) -> Iterator[N
 
 @contextmanager
 def _no_loop() -> Iterator[None]:
-    """Fail if an event loop is made, which nothing needs in sync mode."""
+    """Fail if an event loop is made, run or called, which nothing needs in sync mode."""
     import asyncio
 
-    made: list[str] = []
+    touched: list[str] = []
     patch = pytest.MonkeyPatch()
     for owner, name in _ways_to_a_loop(asyncio):
-        patch.setattr(owner, name, _noting(getattr(owner, name), name, made))
+        patch.setattr(owner, name, _noting(getattr(owner, name), name, touched))
     try:
         yield
     finally:
         patch.undo()
-    assert not made, f"an event loop was made in sync mode, through {made[0]}"  # noqa: S101  # as in any test
+    assert not touched, f"an event loop was touched in sync mode, through {touched[0]}"  # noqa: S101  # as in any test
 
 
 def _ways_to_a_loop(asyncio: Any) -> list[tuple[Any, str]]:
     import sys
 
-    ways = [(asyncio.BaseEventLoop, "__init__"), (asyncio.Runner, "__init__")]
+    loops = [asyncio.BaseEventLoop]
     if (uvloop := sys.modules.get("uvloop")) is not None:
-        ways.append((uvloop, "new_event_loop"))
-    return ways
+        loops.append(uvloop.Loop)
+    uses = ["__init__", "run_forever", "call_soon_threadsafe"]  # running needs the second
+    return [(asyncio.Runner, "__init__"), *((loop, use) for loop in loops for use in uses)]
 
 
-def _noting(func: Callable[..., Any], name: str, made: list[str]) -> Callable[..., Any]:
+def _noting(func: Callable[..., Any], name: str, touched: list[str]) -> Callable[..., Any]:
     """Make a function that notes its being called in this thread."""
     from functools import wraps
     from threading import get_ident
@@ -145,10 +147,10 @@ def _noting(func: Callable[..., Any], name: str, made: list[str]) -> Callable[..
     here = get_ident()
 
     @wraps(func)
-    def noting(*args: Any, **kwargs: Any) -> Any:
+    def noting(self: object, *args: Any, **kwargs: Any) -> Any:
         if get_ident() == here:
-            made.append(f"{type(args[0]).__name__}()" if args else f"uvloop.{name}()")
-        return func(*args, **kwargs)
+            touched.append(f"{type(self).__name__}{'' if name == '__init__' else '.' + name}()")
+        return func(self, *args, **kwargs)
 
     return noting
 

@@ -8,6 +8,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS, Replacement, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode
@@ -30,6 +31,7 @@ _PERMISSIONS = 0o777
 _NO_FILE = "Is neither a file nor a folder nor a link, so it cannot be copied"
 
 
+@asyn
 async def copy(
     filepath: str | os.PathLike[str],
     new_filepath: str | os.PathLike[str],

@@ -6,6 +6,7 @@ import os
 import stat as modes
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._atomic import replace as replace_file
 from mt.aio.fs._durability import durability_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mt.aio.fs._durability import Durability
 
 
+@asyn
 async def exists(
     filepath: str | os.PathLike[str],
     *,
@@ -50,6 +52,7 @@ async def exists(
     )
 
 
+@asyn
 async def stat(
     filepath: str | os.PathLike[str],
     *,
@@ -79,6 +82,7 @@ async def stat(
     return await offload(look, path, context_vars=context_vars, abandon_on_cancel=True)
 
 
+@asyn
 async def remove(
     filepath: str | os.PathLike[str],
     *,
@@ -111,6 +115,7 @@ async def remove(
     await offload(_remove, path, tree, missing_ok, context_vars=context_vars, order=order_key(path))
 
 
+@asyn
 async def make_dirs(
     folder: str | os.PathLike[str],
     *,
@@ -142,6 +147,7 @@ async def make_dirs(
     await offload(make_folders, path, choice, context_vars=context_vars, order=order_key(path))
 
 
+@asyn
 async def rename(
     filepath: str | os.PathLike[str],
     new_filepath: str | os.PathLike[str],
@@ -177,6 +183,7 @@ async def rename(
     await safe_rename(filepath, new_filepath, context_vars, durability=durability)
 
 
+@asyn
 async def symlink(
     target: str | os.PathLike[str],
     filepath: str | os.PathLike[str],

@@ -6,6 +6,7 @@ import os
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._check import check_size
 from mt.aio.fs._path import absolute, check_path
@@ -21,6 +22,7 @@ _MOST_FILES = 256
 _ENOUGH = 8 * 2**20
 
 
+@asyn
 async def read_many(
     paths: Iterable[str | os.PathLike[str]],
     size: int | None = None,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mt.aio.core.lowlevel import offload
+from mt.aio.core import asyn
+from mt.aio.core.lowlevel import is_async, offload
 from mt.aio.fs._ensure import offload_surely
 from mt.aio.fs._path import absolute, check_path
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
 
 
+@asyn
 def open_file(
     filepath: str | os.PathLike[str],
     mode: str = "r",
@@ -41,7 +43,8 @@ def open_file(
     written so far, and an error leaves it so.
 
     **Modes.** Asynchronous: opening, closing and every method happen in a worker thread.
-    Synchronous: right here; nothing suspends then.
+    Synchronous: right here; nothing suspends then. `open_file.sync` is for a plain `with`, whose
+    handle is the file object itself: nothing of it is awaited.
 
     Args:
         filepath: path to the file
@@ -95,6 +98,17 @@ class _OpenFile:
         self._options = options
         self._context_vars = context_vars
         self._file: IO[Any] | None = None
+
+    def __enter__(self) -> IO[Any]:
+        if is_async(self._context_vars):
+            raise TypeError("open_file in asynchronous mode is for an 'async with'")
+        self._open()
+        assert self._file is not None  # noqa: S101 - for the type checker
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
 
     async def __aenter__(self) -> Any:
         try:

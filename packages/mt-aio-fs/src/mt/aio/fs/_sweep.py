@@ -27,6 +27,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._mount import is_local
 from mt.aio.fs._path import absolute, check_path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
 
 
+@asyn
 async def sweep(
     folder: str | os.PathLike[str],
     *,

@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mt.aio.core import sleep
+from mt.aio.core import asyn, sleep
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._atomic import resolve_target
 from mt.aio.fs._check import check_file_mode
@@ -37,6 +37,7 @@ _LONGEST_PAUSE = 0.1
 _MISSING: Any = object()
 
 
+@asyn
 async def json_update(
     filepath: str | os.PathLike[str],
     func: Callable[[Any], Any],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._path import absolute, check_path
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _NAMES = 2000
 
 
+@asyn
 async def walk(
     folder: str | os.PathLike[str],
     *,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mt.aio.core import asyn
 from mt.aio.fs.lowlevel import absolute, check_path
 from mt.aio.h5._codec import Deflate, check_deflate
 from mt.aio.h5._create import CreateFileH5
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mt.aio.h5._report import Progress
 
 
+@asyn
 async def h5_save(
     filepath: str | os.PathLike[str],
     tree: Mapping[str, Any],
@@ -79,6 +81,7 @@ async def h5_save(
         await in_lane(save_tree, *job, context_vars=context_vars)
 
 
+@asyn
 async def h5_load(
     filepath: str | os.PathLike[str],
     selection: str | Iterable[str] | Mapping[str, Any] | None = None,

@@ -94,16 +94,21 @@ class Aproc:
         return CutOff(self.name, self.place, self.state)
 
 
-class Accepted(tuple[()], Coroutine[Any, Any, None]):
+_END: Final = iter(())
+next(_END, None)  # now it is exhausted for good
+
+
+class Accepted(Coroutine[Any, Any, None]):
     """A coroutine that has nothing to wait for: what most calls of `send` return.
 
     One object serves all of them, as making and running a coroutine for each is what they would
-    spend most of their time on. Awaiting an empty tuple's iterator is the shortest way there is.
+    spend most of their time on. An iterator that is at its end is all that awaiting needs, and an
+    iterator's own `__iter__` is the shortest way to it.
     """
 
     __slots__ = ()
 
-    __await__ = tuple.__iter__  # type: ignore[assignment]  # an iterator at its end is what counts
+    __await__ = _END.__iter__  # type: ignore[assignment]  # takes no self, which is bound already
 
     def send(self, value: Any, /) -> Any:  # noqa: ARG002  # a coroutine's interface
         """End at once, as a task sees it."""
@@ -130,3 +135,6 @@ def check_awaitable(aproc: object) -> None:
             f"an aproc is a future, a task, a coroutine or another awaitable, "
             f"not {type(aproc).__name__}"
         )
+
+
+NOWHERE: Final[Site] = (check_awaitable.__code__, -1, None)

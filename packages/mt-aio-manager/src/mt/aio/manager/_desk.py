@@ -1,15 +1,22 @@
 """Taking aprocs over, holding them back, starting them, seeing them end.
 
 All bookkeeping hangs on one done-callback per aproc, so that the work per aproc is the same
-whatever the number pending. Three rules hold everywhere:
+whatever the number pending. These rules hold everywhere:
 
 - an aproc is taken over before anything can be raised or awaited, and is in `_held` or `_running`
   from then on until it is done;
-- somebody is in `_held` only while the manager is full, since whatever frees a slot fills it;
+- somebody is in `_held` only while the manager is full or is about to fill its slots, and until
+  then nobody overtakes those held;
+- whoever is held or waits has set `_wanted`, or the filling of slots has been scheduled;
 - an error is in `_ledger` until it has been raised, and not afterwards.
 
-Most aprocs are coroutines that find a free slot and return None. They take a short way: no object
-is made for them but the task and the tuple that says where they were sent.
+Most aprocs are coroutines that find a free slot and return None. They take a short way, `send`
+itself: no object is made for them but the task and the tuple that says where they were sent (one
+for all that are sent from there in a row). Names, lines and reports are made of these when needed.
+
+Slots are filled in the turn of the event loop after the one in which they got free. Whoever was
+held back then starts in the same turn as what its sender sends next, so that the sender has to
+wait once for a whole crowd, and not once for each of the groups into which it would split up.
 """
 
 from __future__ import annotations
@@ -19,12 +26,11 @@ from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from mt.aio.manager._aproc import ACCEPTED, Aproc, check_awaitable
+from mt.aio.manager._aproc import ACCEPTED, NOWHERE, Aproc, check_awaitable
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Coroutine
-    from types import CodeType
 
     from mt.aio.manager._aproc import Site
     from mt.aio.manager._ledger import Ledger
@@ -35,11 +41,13 @@ class Desk:
 
     max_concurrency: int
 
-    def __init__(self, ledger: Ledger, *, listened: bool) -> None:
+    def __init__(self, ledger: Ledger, *, listened: bool, warns: bool) -> None:
         self._ledger = ledger
         self._listened = listened  # somebody wants to hear of each end: no short way
+        self._calls_out = listened or warns  # code of the user's is called at some ends
         self._errors = ledger.errors
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._quick: Any = self  # the loop, if the short way is open; never None
         self._running_loop: Callable[[], asyncio.AbstractEventLoop | None] = _running_loop
         self._held: deque[Aproc] = deque()
         self._running: dict[asyncio.Future[Any], Site] = {}
@@ -47,39 +55,23 @@ class Desk:
         self._starting = 0  # being started by an eager task factory: running, but no task yet
         self._crowd: deque[asyncio.Future[None]] = deque()  # senders of futures, when too many run
         self._cleaners: set[asyncio.Future[None]] = set()  # wait until nothing is left
+        self._wanted = False  # the next end of an aproc is to fill slots and wake whoever waits
+        self._site = NOWHERE  # where the last one was sent
 
     # ----- taking aprocs over
 
-    def _take(
-        self, awaitable: Awaitable[Any], code: CodeType, instruction: int, name: str | None
-    ) -> Coroutine[Any, Any, None]:
+    def _take(self, awaitable: Awaitable[Any], site: Site) -> Coroutine[Any, Any, None]:
         """Take an aproc over now if the right loop runs, else when the coroutine returned does.
 
         The latter serves `loop.run_until_complete(manager.send(...))` and the like.
         """
-        running = self._running
         loop = self._running_loop()
-        if (
-            loop is self._loop
-            and loop is not None
-            and type(awaitable) is CoroutineType
-            and len(running) + self._starting < self.max_concurrency
-        ):  # the short way: `_start`, without its call
-            self._starting += 1
-            try:
-                task = loop.create_task(awaitable, name=name or awaitable.__qualname__)
-            finally:
-                self._starting -= 1
-            running[task] = (code, instruction, name)
-            task.add_done_callback(self._finished)
+        known = loop is not None and loop is self._loop and type(awaitable) is CoroutineType
+        if known and self._has_slot() and not self._held:
+            self._start(awaitable, site, None)
             return self._admitted(None) if self._errors else ACCEPTED
-        return self._take_slowly(awaitable, loop, (code, instruction, name))
-
-    def _take_slowly(
-        self, awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None, site: Site
-    ) -> Coroutine[Any, Any, None]:
         aproc = Aproc(awaitable, site)
-        if loop is None or loop is not self._loop or type(awaitable) is not CoroutineType:
+        if not known:
             check_awaitable(awaitable)
             if not self._usable(loop):
                 return self._admitted_later(aproc)
@@ -102,23 +94,25 @@ class Desk:
             self._ledger.report(cancelled=False)
 
     def _accept(self, aproc: Aproc) -> None:
-        assert self._loop is not None  # noqa: S101  # likewise
+        assert self._loop is not None  # noqa: S101  # for the type checker: it has been bound
         awaitable = aproc.awaitable
         if type(awaitable) is not CoroutineType and _is_future(awaitable):
             self._watch(awaitable, aproc.site)
             if len(self._running) > self.max_concurrency and not self._inside():
                 aproc.waiter = self._loop.create_future()
                 self._crowd.append(aproc.waiter)
-        elif self._has_slot():
+                self._wanted = True
+        elif self._has_slot() and not self._held:
             self._start(awaitable, aproc.site, None)
         else:
             aproc.context = copy_context()
             self._held.append(aproc)
+            self._wanted = True
             if not self._inside():
                 aproc.waiter = self._loop.create_future()
 
     def _start(self, coro: Any, site: Site, context: Any) -> None:
-        assert self._loop is not None  # noqa: S101  # for the type checker: it has been bound
+        assert self._loop is not None  # noqa: S101  # likewise
         if type(coro) is not CoroutineType:
             coro = _as_coroutine(coro)
         self._starting += 1
@@ -128,7 +122,7 @@ class Desk:
         finally:
             self._starting -= 1
         self._running[task] = site
-        task.add_done_callback(self._finished)
+        task.add_done_callback(self._on_end, context=context if self._calls_out else self._context)
 
     def _watch(self, future: asyncio.Future[Any], site: Site) -> None:
         if future.get_loop() is not self._loop:
@@ -136,7 +130,7 @@ class Desk:
             raise RuntimeError(f"the aproc {aproc} belongs to another event loop")
         if future not in self._running:  # sent twice is watched once
             self._running[future] = site
-            future.add_done_callback(self._finished)
+            future.add_done_callback(self._on_end)
 
     def _bind(self, loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
         """Make sure that the running event loop is this manager's."""
@@ -158,11 +152,25 @@ class Desk:
                 "the event loop of this AprocManager was closed before all aprocs were done; "
                 f"lost are {len(lost)}, beginning with {', '.join(lost[:3])}"
             )
-        from asyncio import _get_running_loop  # get_running_loop raises, and is asked each time
-
-        self._running_loop = _get_running_loop
-        self._loop = loop
+        self._settle_down(loop)
         return loop
+
+    def _settle_down(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make ready what each `send` is going to need."""
+        import asyncio
+
+        self._loop = loop
+        self._running_loop = asyncio._get_running_loop  # get_running_loop raises, # noqa: SLF001
+        self._current_task = asyncio.current_task
+        self._tasks = asyncio.tasks
+        self._on_end = self._finished
+        # Callbacks share a context, unless they call the user's code (which wants the sender's).
+        self._context = None if self._calls_out else copy_context()
+        self._crowd.clear()  # whoever waited on an earlier loop waits no longer
+        self._wanted = False
+        # What `create_task` of such a loop does is, without a task factory, to make a Task.
+        plain = type(loop).create_task is asyncio.BaseEventLoop.create_task
+        self._quick = loop if plain else self
 
     def _usable(self, loop: asyncio.AbstractEventLoop | None) -> bool:
         if loop is None:
@@ -173,9 +181,7 @@ class Desk:
         """Tell whether one of the manager's own aprocs is asking."""
         if self._starting or not self._running:
             return self._starting > 0
-        import asyncio  # faster than `from asyncio import ...`, and this is for each one held back
-
-        return asyncio.current_task(self._loop) in self._running
+        return self._current_task(self._loop) in self._running
 
     def _has_slot(self) -> bool:
         return len(self._running) + self._starting < self.max_concurrency
@@ -192,19 +198,23 @@ class Desk:
     def _finished(self, future: asyncio.Future[Any]) -> None:
         site = self._running.pop(future)
         try:
-            if (
-                not (self._listened or future.cancelled())
-                and future.exception() is None
-                and future.result() is None
-            ):
+            try:
+                plain = future.result() is None and not self._listened
+            except BaseException as error:  # noqa: BLE001  # `_settle` looks again, at leisure
+                plain = False
+                trace: Any = error.__traceback__
+                BaseException.with_traceback(error, trace.tb_next)  # without this frame
+                del trace
+            if plain:
                 self._ledger.done += 1
                 if self._cut:
                     self._spare(future)
             else:
                 self._settle(future, site)
         finally:
-            if self._held or self._crowd or self._cleaners:
-                self._fill_slots()
+            if self._wanted:
+                self._wanted = False
+                future.get_loop().call_soon(self._fill_slots)
 
     def _settle(self, future: asyncio.Future[Any], site: Site) -> None:
         """Do what the short way leaves out."""
@@ -243,6 +253,7 @@ class Desk:
         if self._cleaners and not self._busy():
             for cleaner in self._cleaners:
                 wake(cleaner)
+        self._wanted = bool(self._held or self._crowd or self._cleaners)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

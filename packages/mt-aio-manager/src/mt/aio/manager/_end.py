@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mt.aio.manager._desk import Desk, wake
@@ -15,27 +16,25 @@ GRACE = 5.0  # seconds for a cancelled aproc to end; arbitrary, long for a `fina
 class Closing(Desk):
     """What the manager does when it is cleaned up."""
 
-    async def _drain(self, seconds: float | None) -> bool:
-        """Wait until all is done, and tell whether it is."""
+    async def _drain(self, seconds: float | None) -> None:
+        """Wait until all is done or the time is over."""
         if not self._busy():
-            return True
+            return
         from asyncio import timeout
 
         loop = self._bind(self._running_loop())
         if self._inside():
             raise RuntimeError("an aproc cannot clean up its own manager: it would await itself")
-        try:
+        with suppress(TimeoutError):
             async with timeout(seconds):
                 while self._busy():
                     cleaner = loop.create_future()
                     self._cleaners.add(cleaner)
+                    self._wanted = True
                     try:
                         await cleaner
                     finally:
                         self._cleaners.discard(cleaner)
-        except TimeoutError:
-            return not self._busy()
-        return True
 
     async def _cut_off(self) -> list[Aproc]:
         """Cancel all aprocs, and return those that did not end by themselves nevertheless."""

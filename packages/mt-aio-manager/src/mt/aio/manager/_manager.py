@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from operator import index
+from sys import _getframe
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Self
 
 from mt.aio.core.lowlevel import ContextVars, Progress, is_async
-from mt.aio.manager._aproc import Aproc, CleanupTimeoutError, check_awaitable
+from mt.aio.manager._aproc import ACCEPTED, Aproc, CleanupTimeoutError, check_awaitable
 from mt.aio.manager._end import Closing
 from mt.aio.manager._ledger import Ledger
 from mt.aio.manager._progress import DoneBar
@@ -91,7 +92,7 @@ class AprocManager(Closing):
         self._bar = DoneBar(progress, self) if progress is not False else None
         listeners = [listener for listener in (on_done, self._bar) if listener is not None]
         ledger = Ledger(handle_exception, logger, listeners)
-        super().__init__(ledger, listened=bool(listeners))
+        super().__init__(ledger, listened=bool(listeners), warns=handle_exception == "warn")
 
     # ----- what is going on
 
@@ -146,8 +147,23 @@ class AprocManager(Closing):
         """
         # A plain function, so that cancelling the task of a send() that has not taken its first
         # step yet does not lose the aproc.
-        frame = sys._getframe(1)  # noqa: SLF001  # who sent it
-        return self._take(aproc, frame.f_code, frame.f_lasti, None)
+        frame = _getframe(1)  # who sent it
+        site = self._site
+        if frame.f_lasti != site[1] or frame.f_code is not site[0]:
+            site = self._site = (frame.f_code, frame.f_lasti, None)
+        loop: Any = self._running_loop()
+        if (
+            loop is self._quick
+            and type(aproc) is CoroutineType
+            and len(self._running) < self.max_concurrency
+            and not self._held
+            and loop.get_task_factory() is None
+        ):  # the short way: what `_take` comes to
+            task = self._tasks.Task(aproc, loop=loop, name=aproc.__qualname__)
+            self._running[task] = site
+            task.add_done_callback(self._on_end, context=self._context)
+            return self._admitted(None) if self._errors else ACCEPTED
+        return self._take(aproc, site)
 
     def spawn(
         self,
@@ -195,13 +211,14 @@ class AprocManager(Closing):
             >>> srun(naps)
             3
         """
-        frame = sys._getframe(1)  # noqa: SLF001  # who spawned it
+        frame = _getframe(1)  # who spawned it
+        site = (frame.f_code, frame.f_lasti, name)
         asynchronous = is_async(context_vars)
         coro = asyn_func(*args, context_vars=context_vars, **kwargs)
         if asynchronous:
-            return self._take(coro, frame.f_code, frame.f_lasti, name)
+            return self._take(coro, site)
         check_awaitable(coro)
-        return self._run_now(Aproc(coro, (frame.f_code, frame.f_lasti, name)))
+        return self._run_now(Aproc(coro, site))
 
     async def _run_now(self, aproc: Aproc) -> None:
         """Run an aproc in synchronous mode."""
@@ -245,8 +262,8 @@ class AprocManager(Closing):
         **Cancellation.** The aprocs go on and stay with the manager. If the time is over already
         and they have been cancelled, this is handled by the policy, at the next `cleanup`.
         """
-        in_time = await self._drain(timeout)
-        cut_off = [] if in_time else await self._cut_off()
+        await self._drain(timeout)
+        cut_off = await self._cut_off() if self._busy() else []
         if self._bar is not None:
             self._bar.close()
         if cut_off:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sized
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import ContextVars
 from mt.aio.proc._block import Block
 from mt.aio.proc._process import _ASYNC, _GRACE, BgProcess
@@ -75,6 +76,7 @@ class BgProcessPool(Block, Generic[Member]):
         """The processes, for whatever has to be done with each of them."""
         return tuple(self._members)
 
+    @asyn
     async def send(
         self,
         msg: Any,
@@ -115,6 +117,7 @@ class BgProcessPool(Block, Generic[Member]):
         finally:
             self._busy[place] -= 1
 
+    @asyn
     async def map(
         self,
         msgs: Iterable[Any],
@@ -180,6 +183,7 @@ class BgProcessPool(Block, Generic[Member]):
         for member in self._members:
             member.close(timeout)
 
+    @asyn
     async def aclose(self, timeout: float = _GRACE, *, context_vars: ContextVars = {}) -> None:
         """End all members and wait until they have ended.
 

@@ -10,8 +10,11 @@ if TYPE_CHECKING:  # each child imports this module: it is to be quick
     from collections.abc import AsyncIterator, Callable, Iterable
     from typing import Any, Literal
 
+    from mt.aio.core import asyn
     from mt.aio.core.lowlevel import ContextVars
     from mt.aio.proc._link import Link
+else:
+    from mt.aio.proc._asyn import LateAsyn as asyn  # noqa: N813 - the same to a reader
 
 _ASYNC: ContextVars = {"async": True}
 _GRACE = 2.0  # seconds for a child to end by itself; arbitrary
@@ -81,6 +84,7 @@ class BgProcess(Block):
         """
         return msg
 
+    @asyn
     async def send(
         self,
         msg: Any,
@@ -139,6 +143,7 @@ class BgProcess(Block):
             link.forget(number)
         return link.result(reply)
 
+    @asyn
     async def stream(
         self,
         msg: Any,
@@ -238,6 +243,7 @@ class BgProcess(Block):
         else:
             link.finish(timeout)
 
+    @asyn
     async def aclose(self, timeout: float = _GRACE, *, context_vars: ContextVars = {}) -> None:
         """End the child as `close` does and wait until it has ended.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from queue import Empty, Full
 from typing import Any, Protocol
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import ContextVars, is_async
 from mt.aio.proc._queue_kind import GETTER, kind_of, plain_types
 
@@ -36,6 +37,7 @@ class PipeQueue(Protocol):
     def close(self) -> None: ...
 
 
+@asyn
 async def qput_aio(
     q: PutQueue | PipeQueue,
     obj: Any,
@@ -96,6 +98,7 @@ async def qput_aio(
     await put(kind_of(type(q)), q, obj, timeout if block else 0, aio_interval)
 
 
+@asyn
 async def qget_aio(
     q: GetQueue | PipeQueue,
     block: bool = True,
