@@ -241,7 +241,7 @@ def test_any_call_fails(writer, error):
 def test_all_calls_fail_from_one_on(writer, error):
     """A disk that takes no more from some moment on: the old content, and the process lives."""
     if writer.name == "handle":
-        pytest.skip("here the scratch file takes no more, either; see tests/h5/test_fault.py")
+        pytest.skip("here the scratch file takes no more, either; see tests/h5/test_full.py")
     for name, n in _points(writer):
         if name not in {"pwrite64", "ftruncate", "fsync"}:
             continue
