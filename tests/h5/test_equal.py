@@ -193,6 +193,7 @@ def test_blocks_cover_an_array_once(shape, grain, target):
     assert (seen == 1).all()
 
 
+@settings(deadline=None)
 @given(size=st.integers(0, 30), chunk=st.integers(1, 9), data=st.data())
 def test_pieces_are_the_selection(size, chunk, data):
     """Cut at chunk borders and put together again, a selection is what it was."""

@@ -138,10 +138,13 @@ class Access:
             **kwargs: its keyword arguments.
 
         Returns:
-            What `func` returns. What it raises is raised.
+            What `func` returns. What HDF5 holds back of a dataset is written first.
 
         Raises:
             RuntimeError: the context is not open.
+            OSError: HDF5 could not write; a file that is being made is given up then. For errors
+                of h5py's that stand for the system's, with its number.
+            Exception: whatever else `func` raises.
             MissingModeError: `context_vars` has no `"async"` key.
 
         **Cancellation.** A call that has begun is waited for, then the cancellation is raised.

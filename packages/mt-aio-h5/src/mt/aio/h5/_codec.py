@@ -37,6 +37,10 @@ class DamagedChunkError(Exception):
     """A chunk is not what its filters say; HDF5 itself is to have its word."""
 
 
+class MeasureError(Exception):
+    """A chunk has not the size of one; HDF5 would not mind, and give what is in memory there."""
+
+
 @cache
 def _library(choice: str) -> Any:
     """Import a deflate library; `"auto"` is the fastest that is installed."""
@@ -104,6 +108,7 @@ class Codec(NamedTuple):
 
         Raises:
             DamagedChunkError: they are not what the filters make
+            MeasureError: there are too few or too many
         """
         import numpy as np
 
@@ -114,7 +119,7 @@ class Codec(NamedTuple):
             except library.error as exc:
                 raise DamagedChunkError(str(exc)) from exc
         if len(data) != out.nbytes:
-            raise DamagedChunkError(f"{len(data)} bytes instead of {out.nbytes}")
+            raise MeasureError(f"{len(data)} bytes instead of {out.nbytes}")
         stored = np.frombuffer(data, np.uint8)
         if self.width <= 1 or mask & 1:
             out[:] = stored

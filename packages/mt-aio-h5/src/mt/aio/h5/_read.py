@@ -10,7 +10,7 @@ from itertools import product, repeat
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mt.aio.h5._codec import DamagedChunkError, codec_of, opaque
+from mt.aio.h5._codec import DamagedChunkError, MeasureError, codec_of, opaque
 from mt.aio.h5._crew import batches, mapped
 from mt.aio.h5._explain import explained
 from mt.aio.h5._grid import Box, Span, blocks, pieces, spans_of
@@ -154,6 +154,9 @@ def _read_chunks(
     except DamagedChunkError:
         report.restart()
         return False
+    except MeasureError as exc:
+        text = f"Dataset {dset.name!r}: cannot be read (a chunk is damaged: {exc})"
+        raise OSError(errno.EIO, text, path) from exc
     return True
 
 
