@@ -143,42 +143,6 @@ def test_named_type(mode, path):
     assert item.attrs == {"unit": "m"}
 
 
-@pytest.mark.parametrize("number", [errno.EXDEV, errno.ENOSYS])
-def test_no_copying_in_the_kernel(mode, path, monkeypatch, number):
-    """Where the system cannot copy, the content is read and written."""
-
-    def refuse(*args):
-        raise OSError(number, "injected")
-
-    monkeypatch.setattr(os, "copy_file_range", refuse)
-
-    async def body(context_vars):
-        async with OpenFileH5(path, "r+", context_vars) as f:
-            await f.write("new", [1])
-
-    mode.run(body)
-    with h5py.File(path) as file:
-        assert sorted(file) == ["new", "x"]
-        assert (file["x"][()] == DATA).all()
-
-
-def test_copying_fails(mode, path, monkeypatch):
-    """Any other error of copying is raised, and nothing is left."""
-
-    def fail(*args):
-        raise OSError(errno.EIO, "injected")
-
-    monkeypatch.setattr(os, "copy_file_range", fail)
-
-    async def body(context_vars):
-        async with OpenFileH5(path, "r+", context_vars):
-            pytest.fail("entered")
-
-    with pytest.raises(OSError, match="injected"):
-        mode.run(body)
-    assert os.listdir(path.parent) == ["a.h5"]
-
-
 def test_no_locks(mode, path, monkeypatch):
     """A file system that has no locks is none that could refuse."""
 
