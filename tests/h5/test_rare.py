@@ -180,7 +180,7 @@ def test_errors_that_say_enough(error):
     with pytest.raises(type(error)) as caught, _explain.explained("path", "x"):
         raise error
     assert caught.value is error
-    with pytest.raises(type(error)) as caught, _explain.numbered("path"):
+    with pytest.raises(type(error)) as caught, _explain.numbered("path", "own"):
         raise error
     assert caught.value is error
 
@@ -189,10 +189,19 @@ def test_errors_that_say_enough(error):
 def test_numbers_in_errors_of_any_kind(kind):
     """HDF5 tells a number in its text, whatever kind of error h5py makes of that."""
     text = "Can't do it (file write failed: errno = 28, error message = 'No space', buf = 0x0)"
-    for guard in (_explain.explained, _explain.numbered):
-        with pytest.raises(OSError, match="No space left") as caught, guard("path"):
+    for guard in (_explain.explained("path"), _explain.numbered("path", "own")):
+        with pytest.raises(OSError, match="No space left") as caught, guard:
             raise kind(text)
         assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "path")
+
+
+@pytest.mark.parametrize("name", ["own", "other"])
+def test_errors_of_other_files(name):
+    """What HDF5 says of another file, which the body has open as well, is not about ours."""
+    text = f"Can't do it (write failed: filename = '{name}', errno = 5, error message = 'x')"
+    with pytest.raises(OSError, match="") as caught, _explain.numbered("path", "own"):
+        raise OSError(text)
+    assert caught.value.filename == ("path" if name == "own" else None)
 
 
 def test_error_without_any_number():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mt.aio.h5._access import Access
 from mt.aio.h5._draft import Draft
-from mt.aio.h5._explain import system_error_in
+from mt.aio.h5._explain import own_system_error
 from mt.aio.h5._lane import in_lane
 
 if TYPE_CHECKING:
@@ -144,8 +144,10 @@ class DraftContext(Access):
 
     def _number(self, error: BaseException | None) -> None:
         """Raise the system's error for one that h5py gave the body without its number."""
-        if error is not None and (better := system_error_in(error, self._path)) is not None:
-            raise better from error
+        if error is not None:
+            better = own_system_error(error, self._path, self.tmp_filepath)
+            if better is not None:
+                raise better from error
 
     def _log(self, text: str, *args: object) -> None:
         if self.logger is not None:

@@ -123,7 +123,7 @@ class Draft:
         """
         self._check_sound()
         try:
-            with numbered(self._filepath):
+            with numbered(self._filepath, self._new.tmp_filepath):
                 return settled(job())
         except OSError as exc:
             if could_not_write(exc, self._new.tmp_filepath):

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 _KINDS = TypeError, ValueError, IndexError, KeyError, RuntimeError  # of h5py's errors
 _ERRNO = re.compile(r"errno = (\d+), error message")
+_NAME = re.compile(r"name = '(.*?)', ")
 _CAUSE = re.compile(r"^(?:Unable to|Can't) .*?\((.*)\)$", re.DOTALL)
 _SIZES = re.compile(r"eof = (\d+).*stored_eof = (\d+)")
 _LOCKED = {errno.EAGAIN, errno.EACCES}
@@ -40,14 +41,25 @@ def explained(path: str, name: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def numbered(path: str) -> Iterator[None]:
-    """Let errors of h5py that stand for a system's be such, and leave all others as they are."""
+def numbered(path: str, own: str) -> Iterator[None]:
+    """Let errors of h5py that stand for a system's be such, and leave all others as they are.
+
+    Args:
+        path: what to call the file in errors
+        own: the path by which HDF5 knows it; errors of other files are others
+    """
     try:
         yield
     except Exception as exc:
-        if (error := system_error_in(exc, path)) is not None:
+        if (error := own_system_error(exc, path, own)) is not None:
             raise error from exc
         raise
+
+
+def own_system_error(exc: BaseException, path: str, own: str) -> OSError | None:
+    """Find the system's error in one of h5py's, unless that names another file."""
+    named = _NAME.search(str(exc))
+    return None if named and named[1] != own else system_error_in(exc, path)
 
 
 def system_error_in(exc: BaseException, path: str, name: str | None = None) -> OSError | None:

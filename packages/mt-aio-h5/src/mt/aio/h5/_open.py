@@ -52,7 +52,7 @@ class Reader:
 
     def work(self, job: Callable[[], T]) -> T:
         """Do something with the open file."""
-        with numbered(self.tmp_filepath):
+        with numbered(self.tmp_filepath, self.tmp_filepath):
             return job()
 
 

@@ -189,7 +189,7 @@ def _written(dset: h5py.Dataset, axes: Sequence[Sequence[int]]) -> Iterable[bool
 
     if prod(map(len, axes)) <= FEW or not hasattr(dset.id, "chunk_iter"):
         info = dset.id.get_chunk_info_by_coord
-        return (info(origin).byte_offset is not None for origin in product(*axes))
+        return [info(origin).byte_offset is not None for origin in product(*axes)]
     grid = (-(-size // chunk) for size, chunk in zip(dset.shape, dset.chunks, strict=True))
     if dset.id.get_num_chunks() == prod(grid):
         return repeat(True)
