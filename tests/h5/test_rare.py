@@ -195,13 +195,16 @@ def test_numbers_in_errors_of_any_kind(kind):
         assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "path")
 
 
-@pytest.mark.parametrize("name", ["own", "other"])
-def test_errors_of_other_files(name):
+@pytest.mark.parametrize(
+    ("name", "told", "filename"),
+    [("own", "Input/output error", "path"), ("other", "Can't do it", None)],
+)
+def test_errors_of_other_files(name, told, filename):
     """What HDF5 says of another file, which the body has open as well, is not about ours."""
     text = f"Can't do it (write failed: filename = '{name}', errno = 5, error message = 'x')"
-    with pytest.raises(OSError, match="") as caught, _explain.numbered("path", "own"):
+    with pytest.raises(OSError, match=told) as caught, _explain.numbered("path", "own"):
         raise OSError(text)
-    assert caught.value.filename == ("path" if name == "own" else None)
+    assert caught.value.filename == filename
 
 
 def test_error_without_any_number():
