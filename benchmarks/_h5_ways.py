@@ -68,6 +68,42 @@ async def read_h5py(path: str) -> Array:
         return array
 
 
+async def save_tree(path: str, data: Array) -> None:
+    """Save the array in two compressed parts, and many small values."""
+    half = len(data) // 2
+    few = {f"n{number}": number for number in range(200)}
+    tree = {"a": data[:half], "b": data[half:], "few": few}
+    await h5.h5_save(path, tree, context_vars=ASYNC, **GZIP)
+
+
+async def load_tree(path: str) -> None:
+    """Load all that `save_tree` has saved."""
+    await h5.h5_load(path, context_vars=ASYNC)
+
+
+async def write_verified(path: str, data: Array) -> None:
+    """Write the array, and read it back before the file gets its name."""
+    async with h5.CreateFileH5(path, context_vars=ASYNC, verify=True) as f:
+        await f.write("x", data, **GZIP)
+
+
+async def change(path: str) -> None:
+    """Open a large file, change a little in it, close it; then open and close it once more."""
+    async with h5.OpenFileH5(path, "r+", ASYNC) as f:
+        await f.run(f.handle.attrs.__setitem__, "changed", 1)
+    async with h5.OpenFileH5(path, context_vars=ASYNC) as f:
+        await f.run(list, f.handle)
+
+
+async def write_handle(path: str, data: Array) -> None:
+    """Leave all the work to HDF5, in the lane: it compresses while it writes, flushes, closes."""
+    async with h5.CreateFileH5(path, context_vars=ASYNC) as f:
+        dset = await f.run(f.handle.create_dataset, "x", data.shape, data.dtype, **GZIP)
+        await f.run(dset.__setitem__, slice(None), data)
+        await f.run(f.handle.flush)
+        del dset
+
+
 def zarr_reader(folder: str, data: Array) -> Callable[[], Awaitable[Any]]:
     """Save the array by zarr 3, with the same chunks and filters; return what reads it."""
     import zarr

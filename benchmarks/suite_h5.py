@@ -50,6 +50,7 @@ def cases(options: Options) -> Iterator[Case]:
         yield control_case(bench)
         yield from write_cases(bench)
         yield from read_cases(bench)
+        yield from gap_cases(bench)
         yield from memory_cases(bench)
         yield from linear_cases(bench)
 
@@ -146,6 +147,20 @@ def read_cases(bench: Bench) -> Iterator[Case]:
         (Target(1.1, "h5py"), GAP),
         bench.rounds,
     )
+
+
+def gap_cases(bench: Bench) -> Iterator[Case]:
+    """See how long whatever else there is keeps the event loop away."""
+    whole = bench.path("whole.h5")
+    jobs: dict[str, Callable[[], Awaitable[Any]]] = {
+        "h5_save": lambda: ways.save_tree(whole, bench.data),
+        "h5_load": lambda: ways.load_tree(whole),
+        "verify": lambda: ways.write_verified(whole, bench.data),
+        "open, change, close": lambda: ways.change(whole),
+        "create through handle, flush, close": lambda: ways.write_handle(whole, bench.data),
+    }
+    for name, job in jobs.items():
+        yield Case(f"gap, {name}", bench.gapped(job), {}, (GAP,), bench.rounds)
 
 
 def memory_cases(bench: Bench) -> Iterator[Case]:

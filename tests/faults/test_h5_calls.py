@@ -7,6 +7,7 @@ SIGKILL. The writer runs in synchronous mode: strace counts calls by thread.
 from __future__ import annotations
 
 import collections
+import errno
 import os
 import re
 import select
@@ -226,6 +227,8 @@ def test_any_call_fails(writer, error):
         assert code == 0, (name, n, told)
         assert not told.startswith("WRONG"), (name, n, told)
         state = _state(writer.path)
+        number = errno.EIO if name == "newfstatat" else getattr(errno, error)
+        assert told.startswith(("written", f"OSError [Errno {number}] ")), (name, n, told)
         assert told.split(";")[0] == "written" or state == "old" or name in LATE, (name, n, told)
         assert state == "new" or told.split(";")[0] != "written", (name, n)
         if name not in {"unlink", "close"}:
@@ -238,7 +241,7 @@ def test_any_call_fails(writer, error):
 def test_all_calls_fail_from_one_on(writer, error):
     """A disk that takes no more from some moment on: the old content, and the process lives."""
     if writer.name == "handle":
-        pytest.skip("here the scratch file takes no more, either; see tests/h5/test_fault.py")
+        pytest.skip("here the scratch file takes no more, either; see tests/h5/test_full.py")
     for name, n in _points(writer):
         if name not in {"pwrite64", "ftruncate", "fsync"}:
             continue

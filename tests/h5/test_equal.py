@@ -31,6 +31,7 @@ def _no_size_is_too_small():
         patch.setattr(_codec, "SMALLEST", 1)
         patch.setattr(_read, "SMALL", 1)
         patch.setattr(_read, "PIECE", 64)
+        patch.setattr(_read, "FEW", 3)
         patch.setattr(_write, "PLAIN_PIECE", 64)
         patch.setattr(_write, "FILTERED_PIECE", 64)
         patch.setattr(_crew, "JOB_BYTES", 64)
@@ -192,6 +193,7 @@ def test_blocks_cover_an_array_once(shape, grain, target):
     assert (seen == 1).all()
 
 
+@settings(deadline=None)
 @given(size=st.integers(0, 30), chunk=st.integers(1, 9), data=st.data())
 def test_pieces_are_the_selection(size, chunk, data):
     """Cut at chunk borders and put together again, a selection is what it was."""

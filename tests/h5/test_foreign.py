@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import os
 import shutil
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -60,16 +64,63 @@ def _netcdf(path):
         air.attrs["units"] = "K"
 
 
-def _keras_like(path):
-    """Lay a file out as Keras 3 does weights; Keras and its scipy are too large for us."""
-    rng = np.random.default_rng(0)
+_KERAS = """
+import sys
+import keras
+
+layers = [keras.layers.Dense(40, activation="relu"), keras.layers.Dense(2)]
+model = keras.Sequential([keras.Input((30,)), *layers])
+model.compile("adam", "mse")
+(model.save_weights if sys.argv[2] == "weights" else model.save)(sys.argv[1])
+"""
+
+_NETCDF4 = """
+import sys
+import netCDF4
+import numpy as np
+
+with netCDF4.Dataset(sys.argv[1], "w") as file:
+    file.createDimension("t", None)
+    file.createDimension("x", 40)
+    more = {"zlib": True, "complevel": 4, "shuffle": True, "chunksizes": (50, 40)}
+    air = file.createVariable("air", "f4", ("t", "x"), fill_value=-999.0, **more)
+    air[:200] = np.random.default_rng(0).random((200, 40))
+    air.units = "K"
+    inner = file.createGroup("inner")
+    inner.createVariable("words", str, ("t",))[:3] = np.array(["a", "é", ""], object)
+    inner.createVariable("packed", "i2", ("t", "x"), zlib=True, fletcher32=True)[:] = 7
+"""
+
+
+def _made_by(package, program, *args):
+    """Let a process of its own make a file: the packages warn, and bring an HDF5 of their own."""
+
+    def make(path):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"needs {package}")
+        command = [sys.executable, "-W", "ignore", "-c", program, path, *args]
+        environment = {**os.environ, "KERAS_BACKEND": "numpy", "KERAS_HOME": os.path.dirname(path)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if "No module named" in done.stderr:  # such as scipy, which Keras does not name
+            pytest.skip(done.stderr.splitlines()[-1])
+        assert done.returncode == 0, done.stderr
+
+    return make
+
+
+def _filters_of_hdf5plugin(path):
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    kinds = {
+        "blosc": hdf5plugin.Blosc(cname="lz4", shuffle=hdf5plugin.Blosc.SHUFFLE),
+        "blosc2": hdf5plugin.Blosc2(),
+        "bitshuffle": hdf5plugin.Bitshuffle(cname="lz4"),
+        "lz4": hdf5plugin.LZ4(),
+        "zstd": hdf5plugin.Zstd(),
+    }
+    data = np.arange(60_000, dtype="f4").reshape(300, 200)
     with h5py.File(path, "w") as file:
-        for layer, shape in (("dense", (30, 40)), ("dense_1", (40, 2))):
-            group = file.create_group(f"layers/{layer}/vars")
-            group["0"] = rng.random(shape, dtype="f4")
-            group["1"] = rng.random(shape[1], dtype="f4")
-            group.parent.attrs["name"] = layer
-        file.create_group("vars")
+        for name, kind in kinds.items():
+            file.create_dataset(name, data=data, chunks=(64, 64), **kind)
 
 
 def _own(name):
@@ -85,7 +136,10 @@ MAKERS = {
     "pandas": _pandas,
     "PyTables": _pytables,
     "h5netcdf": _netcdf,
-    "Keras-like": _keras_like,
+    "netCDF4": _made_by("netCDF4", _NETCDF4),
+    "Keras weights": _made_by("keras", _KERAS, "weights"),
+    "Keras model": _made_by("keras", _KERAS, "model"),
+    "hdf5plugin": _filters_of_hdf5plugin,
     **{
         name: _own(name)
         for name in (
@@ -98,14 +152,26 @@ MAKERS = {
 }
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Make each file once: that takes some packages seconds."""
+    folder = tmp_path_factory.mktemp("made")
+
+    @functools.cache
+    def make(name):
+        path = folder / (f"{name}.weights.h5" if name == "Keras weights" else f"{name}.h5")
+        MAKERS[name](str(path))
+        return path
+
+    return make
+
+
 @pytest.fixture(params=MAKERS)
-def path(request, tmp_path, monkeypatch):
+def path(request, made, tmp_path, monkeypatch):
     """A file of each maker; no array of it is too small for us."""
     monkeypatch.setattr(_codec, "SMALLEST", 1)
     monkeypatch.setattr(_read, "SMALL", 1)
-    path = tmp_path / "file.h5"
-    MAKERS[request.param](str(path))
-    return path
+    return Path(shutil.copy(made(request.param), tmp_path / "file.h5"))
 
 
 def _datasets(file):
@@ -116,6 +182,17 @@ def _datasets(file):
 
 def _is_dataset(each):
     return isinstance(each, h5py.Dataset)
+
+
+def _filters(dset):
+    """Give what makes `create_dataset` use the filters of a dataset."""
+    if dset.chunks is None:
+        return {}
+    others = {key: value for key, value in dset._filters.items() if key.isdecimal()}
+    if others:
+        ((code, settings),) = others.items()
+        return {"compression": int(code), "compression_opts": settings}
+    return {"compression": "gzip", "shuffle": True, "fletcher32": dset.fletcher32}
 
 
 def _same(ours, plain):
@@ -158,7 +235,7 @@ def test_write_again(mode, path, tmp_path):
                 old = f.handle[name]
                 if h5py.check_ref_dtype(old.dtype) or (old.dtype.names and old.dtype.hasobject):
                     continue  # these point into their own file
-                filters = {"compression": "gzip", "shuffle": True} if old.chunks else {}
+                filters = _filters(old)
                 value = await f.read(name)
                 dtype = None if isinstance(value, h5py.Empty) else old.dtype
                 await new.write(
@@ -170,6 +247,7 @@ def test_write_again(mode, path, tmp_path):
         for name in _datasets(new):
             _same(new[name][()], old[name][()])
             assert new[name].dtype == old[name].dtype
+            assert set(new[name]._filters) >= {k for k in old[name]._filters if k.isdecimal()}
 
 
 def test_load(mode, path):

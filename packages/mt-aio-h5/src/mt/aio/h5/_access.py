@@ -10,9 +10,9 @@ from mt.aio.h5._codec import Deflate, check_deflate
 from mt.aio.h5._lane import in_lane
 
 if TYPE_CHECKING:
-    import h5py
-
     from mt.aio.core.lowlevel import ContextVars
+    from mt.aio.h5._draft import Draft
+    from mt.aio.h5._open import Reader
     from mt.aio.h5._report import Progress
 
 T = TypeVar("T")
@@ -87,10 +87,9 @@ class Access:
         if not isinstance(name, str):
             raise TypeError(f"name is a str, not {name!r}")
         check_deflate(deflate)
-        file = self._opened(writing=True)
+        file = self._opened(writing=True).handle
         how = How(options, deflate, progress, attrs or {})
-        arguments = (file, self._path, name, data, how)
-        await in_lane(write_dataset, *arguments, context_vars=self.context_vars)
+        await self.run(write_dataset, file, self._path, name, data, how)
 
     async def read(self, name: str, selection: Any = (), *, progress: Progress = None) -> Any:
         """Read a dataset, or a part of it.
@@ -124,9 +123,8 @@ class Access:
 
         if not isinstance(name, str):
             raise TypeError(f"name is a str, not {name!r}")
-        file = self._opened()
-        arguments = (self._path, name, selection, progress)
-        return await in_lane(read_dataset, file, *arguments, context_vars=self.context_vars)
+        file = self._opened().handle
+        return await self.run(read_dataset, file, self._path, name, selection, progress)
 
     async def run(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run any blocking HDF5 code off the event loop, in the lane of all HDF5 work.
@@ -140,10 +138,13 @@ class Access:
             **kwargs: its keyword arguments.
 
         Returns:
-            What `func` returns. What it raises is raised.
+            What `func` returns. What HDF5 holds back of a dataset is written first.
 
         Raises:
             RuntimeError: the context is not open.
+            OSError: HDF5 could not write; a file that is being made is given up then. For errors
+                of h5py's that stand for the system's, with its number.
+            Exception: whatever else `func` raises.
             MissingModeError: `context_vars` has no `"async"` key.
 
         **Cancellation.** A call that has begun is waited for, then the cancellation is raised.
@@ -157,9 +158,9 @@ class Access:
             ...         await f.run(f.handle.create_dataset, "x", data=data, compression="gzip")
             >>> srun(save, os.path.join(tempfile.mkdtemp(), "x.h5"), [1, 2, 3])
         """
-        self._opened()
-        return await in_lane(partial(func, *args, **kwargs), context_vars=self.context_vars)
+        job = partial(func, *args, **kwargs)
+        return await in_lane(self._opened().work, job, context_vars=self.context_vars)
 
-    def _opened(self, *, writing: bool = False) -> h5py.File:
-        """Give the open file, or say why there is none (that can be written)."""
+    def _opened(self, *, writing: bool = False) -> Draft | Reader:
+        """Give what keeps the open file, or say why there is none (that can be written)."""
         raise NotImplementedError

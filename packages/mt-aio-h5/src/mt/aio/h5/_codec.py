@@ -37,6 +37,10 @@ class DamagedChunkError(Exception):
     """A chunk is not what its filters say; HDF5 itself is to have its word."""
 
 
+class MeasureError(Exception):
+    """A chunk has not the size of one; HDF5 would not mind, and give what is in memory there."""
+
+
 @cache
 def _library(choice: str) -> Any:
     """Import a deflate library; `"auto"` is the fastest that is installed."""
@@ -104,6 +108,7 @@ class Codec(NamedTuple):
 
         Raises:
             DamagedChunkError: they are not what the filters make
+            MeasureError: there are too few or too many
         """
         import numpy as np
 
@@ -114,7 +119,7 @@ class Codec(NamedTuple):
             except library.error as exc:
                 raise DamagedChunkError(str(exc)) from exc
         if len(data) != out.nbytes:
-            raise DamagedChunkError(f"{len(data)} bytes instead of {out.nbytes}")
+            raise MeasureError(f"{len(data)} bytes instead of {out.nbytes}")
         stored = np.frombuffer(data, np.uint8)
         if self.width <= 1 or mask & 1:
             out[:] = stored
@@ -140,13 +145,14 @@ def opaque(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array.view(f"V{array.dtype.itemsize}") if array.dtype.names else array
 
 
-def codec_of(dset: h5py.Dataset, deflate: Deflate = "auto") -> Codec | None:
-    """Give the codec of a dataset's filters; None if they are left to HDF5 itself.
+def filters_of(dset: h5py.Dataset) -> list[tuple[int, tuple[int, ...]]] | None:
+    """Give the filters of a dataset whose chunks need not be made by HDF5, with their settings.
 
-    They are if there are others than shuffle and deflate, and if HDF5 would have to convert the
-    values or to follow them (strings of any length, references).
+    Returns:
+        None if they do: where HDF5 would have to convert the values or to follow them (strings of
+        any length, references), and where chunks are very small or large.
     """
-    from h5py import h5t, h5z
+    from h5py import h5t
 
     if dset.chunks is None or dset.dtype.hasobject or dset.dtype.subdtype is not None:
         return None
@@ -157,9 +163,18 @@ def codec_of(dset: h5py.Dataset, deflate: Deflate = "auto") -> Codec | None:
         return None
     plist = dset.id.get_create_plist()
     filters = [plist.get_filter(at) for at in range(plist.get_nfilters())]
-    codes = [code for code, _, _, _ in filters]
+    return [(code, settings) for code, _, settings, _ in filters]
+
+
+def codec_of(dset: h5py.Dataset, deflate: Deflate = "auto") -> Codec | None:
+    """Give the codec of a dataset's filters; None if they are left to HDF5 itself."""
+    from h5py import h5z
+
+    filters = filters_of(dset) or []
+    itemsize = dset.dtype.itemsize
+    codes = [code for code, _ in filters]
     if codes == [h5z.FILTER_DEFLATE]:
-        return Codec(0, filters[0][2][0], deflate)
-    if codes == [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE] and filters[0][2][0] == itemsize:
-        return Codec(itemsize, filters[1][2][0], deflate)
+        return Codec(0, filters[0][1][0], deflate)
+    if codes == [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE] and filters[0][1][0] == itemsize:
+        return Codec(itemsize, filters[1][1][0], deflate)
     return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mt.aio.h5._access import Access
 from mt.aio.h5._draft import Draft
+from mt.aio.h5._explain import own_system_error
 from mt.aio.h5._lane import in_lane
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class DraftContext(Access):
         else:
             draft.abandon()
             self._log("%s: left as it was, %s removed", self._path, self.tmp_filepath)
+            self._number(error)
 
     async def __aenter__(self) -> Self:
         """Create the temporary file, where the mode says."""
@@ -93,11 +95,12 @@ class DraftContext(Access):
         else:
             await self._abandon(draft, error)
             self._log("%s: left as it was, %s removed", self._path, self.tmp_filepath)
+            self._number(error)
 
-    def _opened(self, *, writing: bool = False) -> h5py.File:  # noqa: ARG002  # all here can
+    def _opened(self, *, writing: bool = False) -> Draft | Reader:  # noqa: ARG002  # all here can
         if self._draft is None:
             raise RuntimeError(f"{self!r} is not open: use it inside its context")
-        return self._draft.handle
+        return self._draft
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._path!r})"
@@ -138,6 +141,13 @@ class DraftContext(Access):
                 interrupted = exc
         if interrupted is not None:
             raise interrupted
+
+    def _number(self, error: BaseException | None) -> None:
+        """Raise the system's error for one that h5py gave the body without its number."""
+        if error is not None:
+            better = own_system_error(error, self._path, self.tmp_filepath)
+            if better is not None:
+                raise better from error
 
     def _log(self, text: str, *args: object) -> None:
         if self.logger is not None:

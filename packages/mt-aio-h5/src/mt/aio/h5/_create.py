@@ -66,9 +66,16 @@ class CreateFileH5(DraftContext):
 
     **On error.** Also when closing, flushing or renaming fails: the temporary file is removed,
     the target is untouched, the error is raised. A process that is killed leaves the temporary
-    file behind, and the target whole. Leave the closing to the context: should the disk be full,
-    a `handle.close()` in the body can leave HDF5 in a state that crashes the process, and so can a
-    dataset with filters that was filled through `handle` and dropped. `write` is safe.
+    file behind, and the target whole.
+
+    A file that HDF5 could not write once, in `write` or `run`, is given up: whatever is awaited
+    on the context afterwards raises that error anew, and so does leaving it. An error that
+    stands for the system's has its number, `ENOSPC`, say, whatever kind h5py gave it.
+
+    Not in our hands is what the body does with `handle` itself. Should the disk be full, then
+    `handle.close()` there, or a dataset that was filled and dropped there, can leave HDF5 in a
+    state that crashes the process later; the target stays whole. Keep such datasets until the
+    context ends, or let `write` or `run` do it.
 
     **Concurrency.** Any number of contexts may write one target; the last one to end wins, whole.
     Who has the old file open keeps its content. In asynchronous mode all HDF5 work of mt.aio is

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mt.aio.core.lowlevel import check_cancelled
 from mt.aio.fs.lowlevel import Replacement, absolute, make_folders, resolve_target
-from mt.aio.h5._close import close_file
-from mt.aio.h5._explain import explained
+from mt.aio.h5._close import close_file, divert, settled
+from mt.aio.h5._explain import could_not_write, explained, numbered
 
 if TYPE_CHECKING:
     import h5py
 
     from mt.aio.fs.lowlevel import Durability, Target
+
+T = TypeVar("T")
 
 # Between pieces of this size a copy looks whether it was cancelled. Arbitrary: some milliseconds.
 _PIECE = 32 * 2**20
@@ -49,6 +52,7 @@ class Draft:
         self._filepath = absolute(filepath)
         self._plan = plan
         self._stamp: tuple[int, ...] | None = None
+        self._broken: tuple[int | None, str | None] | None = None
         self.is_open = False
         self.handle: h5py.File
         self._new: Replacement
@@ -81,9 +85,11 @@ class Draft:
 
     def finish(self) -> None:
         """Close the file and give it the target's name."""
+        if self._broken is not None:
+            self.abandon()
+            self._check_sound()
         try:
-            with explained(self._filepath):
-                self._close()
+            self._close()
             if self._plan.verify:
                 from mt.aio.h5._verify import verify_file
 
@@ -105,7 +111,30 @@ class Draft:
 
     def _close(self) -> None:
         self.is_open = False  # whatever happens now, it is not to be tried twice
-        close_file(self.handle)
+        close_file(self.handle, self._filepath)
+
+    def work(self, job: Callable[[], T]) -> T:
+        """Do something with the open file, unless it could not be written before.
+
+        When HDF5 cannot write, what it holds back is not lost but tried again, be it when the
+        last reference to a dataset is dropped; and if that fails, the process crashes later. So
+        the file is led away from the disk as soon as a writing has failed, while the error still
+        keeps the dataset.
+        """
+        self._check_sound()
+        try:
+            with numbered(self._filepath, self._new.tmp_filepath):
+                return settled(job())
+        except OSError as exc:
+            if could_not_write(exc, self._new.tmp_filepath):
+                self._broken = exc.errno, exc.strerror  # not what would keep all its frames alive
+                divert(self.handle)
+            raise
+
+    def _check_sound(self) -> None:
+        """Raise anew what has broken the file."""
+        if self._broken is not None:
+            raise OSError(*self._broken, self._filepath)
 
     def _copy(self, target: Target) -> bool:
         """Begin with what the target holds, if there is one."""

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_ERRNO = re.compile(r"errno = (\d+)")
+_KINDS = TypeError, ValueError, IndexError, KeyError, RuntimeError  # of h5py's errors
+_ERRNO = re.compile(r"errno = (\d+), error message")
+_NAME = re.compile(r"name = '(.*?)', ")
 _CAUSE = re.compile(r"^(?:Unable to|Can't) .*?\((.*)\)$", re.DOTALL)
 _SIZES = re.compile(r"eof = (\d+).*stored_eof = (\d+)")
 _LOCKED = {errno.EAGAIN, errno.EACCES}
@@ -29,13 +31,53 @@ def explained(path: str, name: str | None = None) -> Iterator[None]:
         if exc.filename is not None:
             raise
         raise _system_error(exc, path, name) from exc
-    except (TypeError, ValueError, IndexError, KeyError, RuntimeError) as exc:
-        if type(exc) not in {TypeError, ValueError, IndexError, KeyError, RuntimeError}:
+    except _KINDS as exc:
+        if type(exc) not in _KINDS:
             raise
-        if type(exc) is RuntimeError and _ERRNO.search(str(exc)):  # a failing write, late
-            raise _system_error(OSError(str(exc)), path, name) from exc
+        if (error := system_error_in(exc, path, name)) is not None:
+            raise error from exc
         text = f"{place(path, name)}: {_cause(exc)}{_advice(exc)}"
         raise type(exc)(text) from exc
+
+
+@contextmanager
+def numbered(path: str, own: str) -> Iterator[None]:
+    """Let errors of h5py that stand for a system's be such, and leave all others as they are.
+
+    Args:
+        path: what to call the file in errors
+        own: the path by which HDF5 knows it; errors of other files are others
+    """
+    try:
+        yield
+    except Exception as exc:
+        if (error := own_system_error(exc, path, own)) is not None:
+            raise error from exc
+        raise
+
+
+def own_system_error(exc: BaseException, path: str, own: str) -> OSError | None:
+    """Find the system's error in one of h5py's, unless that names another file."""
+    named = _NAME.search(str(exc))
+    return None if named and named[1] != own else system_error_in(exc, path)
+
+
+def system_error_in(exc: BaseException, path: str, name: str | None = None) -> OSError | None:
+    """Find the system's error of which h5py tells, by whatever kind of error.
+
+    Returns:
+        An error with its number and the path; None if there is no such, or if `exc` is that.
+    """
+    if type(exc) not in {OSError, *_KINDS} or getattr(exc, "filename", None) is not None:
+        return None
+    text = str(exc.args[-1]) if exc.args else ""  # a KeyError's own `str` would quote it
+    return _system_error(OSError(text), path, name) if _ERRNO.search(text) else None
+
+
+def could_not_write(exc: OSError, filepath: str) -> bool:
+    """Tell whether an error, or what it was made of, is that HDF5 could not write this file."""
+    texts = [str(each) for each in (exc, exc.__cause__)]
+    return any("write failed" in text and filepath in text for text in texts)
 
 
 def place(path: str, name: str | None) -> str:
@@ -71,11 +113,13 @@ def _system_error(exc: OSError, path: str, name: str | None) -> OSError:
         return OSError(number, where + told, path)
     if name is not None:
         return OSError(errno.EIO, f"{where}cannot be read or written ({cause})", path)
-    return OSError(errno.EINVAL, _trouble(text, cause), path)
+    if (trouble := _trouble(text, cause)) is not None:
+        return OSError(errno.EINVAL, trouble, path)
+    return OSError(errno.EIO, f"HDF5 could not do what was wanted ({cause})", path)
 
 
-def _trouble(text: str, cause: str) -> str:
-    """Say what is wrong with a file that HDF5 does not open."""
+def _trouble(text: str, cause: str) -> str | None:
+    """Say what is wrong with the content of a file; None if that is not the trouble."""
     if "signature not found" in text:
         return "Is no HDF5 file"
     if (sizes := _SIZES.search(text)) or "truncated" in text:
@@ -83,7 +127,7 @@ def _trouble(text: str, cause: str) -> str:
         return f"Is truncated{told}"
     if any(part in text for part in _UNCLOSED):
         return f"Is damaged, or was not closed by whoever wrote it ({cause})"
-    return f"Is of no use to HDF5 ({cause})"
+    return None
 
 
 def _holder(path: str) -> str:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import errno
 import io
 import os
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from mt.aio.core.lowlevel import check_cancelled
 from mt.aio.fs.lowlevel import absolute, check_file_mode, check_path, durability_of
 from mt.aio.h5._close import close_file
 from mt.aio.h5._context import DraftContext
 from mt.aio.h5._draft import Draft, Plan
-from mt.aio.h5._explain import explained
+from mt.aio.h5._explain import explained, numbered
 
 if TYPE_CHECKING:
     import h5py
 
     from mt.aio.core.lowlevel import ContextVars
     from mt.aio.fs.lowlevel import Durability
+
+T = TypeVar("T")
 
 OpenMode: TypeAlias = Literal["r", "r+", "a"]
 
@@ -43,9 +46,14 @@ class Reader:
     def finish(self) -> None:
         """Close the file."""
         self.is_open = False
-        close_file(self.handle)
+        close_file(self.handle, self.tmp_filepath)
 
     abandon = finish
+
+    def work(self, job: Callable[[], T]) -> T:
+        """Do something with the open file."""
+        with numbered(self.tmp_filepath, self.tmp_filepath):
+            return job()
 
 
 def open_to_read(filepath: str, locking: bool | None = None) -> h5py.File:
@@ -158,8 +166,8 @@ class OpenFileH5(DraftContext):
             return Reader(self._path, locking=self._locking)
         return Draft(self._path, self._plan)
 
-    def _opened(self, *, writing: bool = False) -> h5py.File:
-        file = super()._opened()
+    def _opened(self, *, writing: bool = False) -> Draft | Reader:
+        draft = super()._opened()
         if writing and self.mode == "r":
             raise io.UnsupportedOperation(f'{self!r} is open for reading: use mode "r+" or "a"')
-        return file
+        return draft

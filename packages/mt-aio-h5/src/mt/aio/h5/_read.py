@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
-from itertools import product
+from itertools import product, repeat
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mt.aio.h5._codec import DamagedChunkError, codec_of, opaque
+from mt.aio.h5._codec import DamagedChunkError, MeasureError, codec_of, opaque
 from mt.aio.h5._crew import batches, mapped
 from mt.aio.h5._explain import explained
-from mt.aio.h5._grid import Box, Origin, Span, blocks, pieces, spans_of
+from mt.aio.h5._grid import Box, Span, blocks, pieces, spans_of
 from mt.aio.h5._report import Progress, Report
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SMALL = 2**19
 
 PIECE = 32 * 2**20
+
+# So many chunks are asked for one by one. Arbitrary: what a call of Python's costs in HDF5's own.
+FEW = 16
 
 
 def find_dataset(file: h5py.File, path: str, name: str) -> h5py.Dataset:
@@ -151,23 +154,55 @@ def _read_chunks(
     except DamagedChunkError:
         report.restart()
         return False
+    except MeasureError as exc:
+        text = f"Dataset {dset.name!r}: cannot be read (a chunk is damaged: {exc})"
+        raise OSError(errno.EIO, text, path) from exc
     return True
 
 
 def _stored(dset: h5py.Dataset, spans: list[Span], path: str) -> Iterator[_Stored]:
     """Fetch the chunks that a selection touches."""
-    for parts in product(*(pieces(s, n) for s, n in zip(spans, dset.chunks, strict=True))):
-        origin: Origin = tuple(part.origin for part in parts)
-        with explained(path, dset.name):
-            info = dset.id.get_chunk_info_by_coord(origin)
-            mask, data = 0, None
-            if info.byte_offset is not None:
-                mask, data = dset.id.read_direct_chunk(origin)
-        inside, outside = (
-            tuple(part.inside for part in parts),
-            tuple(part.outside for part in parts),
-        )
+    axes = [pieces(span, chunk) for span, chunk in zip(spans, dset.chunks, strict=True)]
+    with explained(path, dset.name):
+        written = _written(dset, [[part.origin for part in axis] for axis in axes])
+    for parts, is_there in zip(product(*axes), written, strict=False):
+        mask, data = 0, None
+        if is_there:
+            with explained(path, dset.name):
+                mask, data = dset.id.read_direct_chunk(tuple(part.origin for part in parts))
+        inside = tuple(part.inside for part in parts)
+        outside = tuple(part.outside for part in parts)
         yield _Stored(data, mask, inside, outside)
+
+
+def _written(dset: h5py.Dataset, axes: Sequence[Sequence[int]]) -> Iterable[bool]:
+    """Tell of each chunk, the last axis running fastest, whether it is in the file.
+
+    To ask for one takes HDF5 as long as to go through all that there are; and to read one that is
+    not there gives nonsense.
+
+    Args:
+        dset: the dataset
+        axes: where the chunks in question begin along each axis
+    """
+    import numpy as np
+
+    if prod(map(len, axes)) <= FEW or not hasattr(dset.id, "chunk_iter"):
+        info = dset.id.get_chunk_info_by_coord
+        return [info(origin).byte_offset is not None for origin in product(*axes)]
+    grid = (-(-size // chunk) for size, chunk in zip(dset.shape, dset.chunks, strict=True))
+    if dset.id.get_num_chunks() == prod(grid):
+        return repeat(True)
+    places = [{at: place for place, at in enumerate(axis)} for axis in axes]
+    found = np.zeros([len(axis) for axis in axes], bool)
+
+    def note(info: h5py.h5d.StoreInfo) -> None:
+        place = [each.get(at) for each, at in zip(places, info.chunk_offset, strict=True)]
+        if None not in place:
+            found[tuple(place)] = True
+
+    dset.id.chunk_iter(note)
+    return found.reshape(-1)
 
 
 def _place(stored: _Stored, out: Array, codec: Codec, chunks: tuple[int, ...], fill: Any) -> int:

@@ -77,8 +77,7 @@ async def h5_save(
     context = CreateFileH5(filepath, file_mode, context_vars, durability=durability, verify=verify)
     path = check_path(filepath)
     async with context as f:
-        job = (f.handle, path, tree, How(options, deflate, progress))
-        await in_lane(save_tree, *job, context_vars=context_vars)
+        await f.run(save_tree, f.handle, path, tree, How(options, deflate, progress))
 
 
 @asyn

@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from mt.aio.core.lowlevel import check_cancelled
+from mt.aio.h5._explain import system_error_in
 from mt.aio.h5._grid import blocks
 from mt.aio.h5._read import read_dataset
 
@@ -33,7 +34,8 @@ def verify_file(tmp_filepath: str, target: str) -> None:
                 _walk(file, tmp_filepath, at)
     except Exception as exc:
         text = f"Was not written: it could not be read back at {at!r} ({exc})"
-        raise OSError(errno.EIO, text, target) from exc
+        number = getattr(system_error_in(exc, target) or exc, "errno", None)
+        raise OSError(number or errno.EIO, text, target) from exc
 
 
 def _walk(file: h5py.File, path: str, name: str) -> None:

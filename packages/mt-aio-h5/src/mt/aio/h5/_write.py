@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mt.aio.h5._codec import codec_of, opaque
+from mt.aio.h5._codec import codec_of, filters_of, opaque
 from mt.aio.h5._crew import batches, mapped
 from mt.aio.h5._explain import explained
 from mt.aio.h5._grid import Box, Origin, blocks, origins
@@ -64,6 +64,7 @@ def write_dataset(file: h5py.File, path: str, name: str, data: Any, how: How) ->
             with explained(path, name):
                 dset = file.create_dataset(name, data=data, **options)
             report = Report(how.progress, dset.nbytes if dset.shape is not None else 0)
+            _flush(dset, path)
         else:
             rest = {key: value for key, value in options.items() if key not in {"shape", "dtype"}}
             dtype = options.get("dtype") or array.dtype
@@ -130,13 +131,28 @@ def _fill(dset: h5py.Dataset, array: Array, deflate: Deflate, report: Report, pa
     from h5py import h5t
 
     with explained(path, dset.name):
-        codec = codec_of(dset, deflate)
-        if codec and not h5t.py_create(array.dtype, logical=1).equal(dset.id.get_type()):
-            codec = None
-    if codec:
+        as_is = h5t.py_create(array.dtype, logical=1).equal(dset.id.get_type())
+        filters, codec = filters_of(dset), codec_of(dset, deflate)
+    if codec and as_is:
         _write_chunks(dset, array, codec, report, path)
+    elif filters == [] and as_is:
+        _store_chunks(dset, array, report, path)
     else:
         _write_blocks(dset, array, report, path)
+
+
+def _store_chunks(dset: h5py.Dataset, array: Array, report: Report, path: str) -> None:
+    """Hand HDF5 chunks that need no filter, which spares its own way of cutting them out."""
+    import numpy as np
+
+    chunks, fill = dset.chunks, opaque(np.asarray(dset.fillvalue, array.dtype))
+    plain = opaque(array)
+    for batch in batches(origins(array.shape, chunks), prod(chunks) * array.dtype.itemsize):
+        with explained(path, dset.name):
+            for origin in batch:
+                dset.id.write_direct_chunk(origin, _chunk_at(plain, origin, chunks, fill))
+        count = sum(_count_at(origin, dset.shape, chunks) for origin in batch)
+        report.advance(count * array.dtype.itemsize)
 
 
 def _write_chunks(
@@ -152,15 +168,13 @@ def _write_chunks(
     def encode(batch: list[Origin]) -> list[tuple[Origin, bytes]]:
         return [(at, codec.encode(_chunk_at(array, at, chunks, fill))) for at in batch]
 
-    store = dset.id.write_direct_chunk
     # A chunk on its way is copied, shuffled, compressed, and put together from what came of that.
     with mapped(encode, batches(origins(array.shape, chunks), size), 4 * size) as results:
         for batch in results:
-            count = 0
-            for origin, packed in batch:
-                with explained(path, dset.name):
-                    store(origin, packed)
-                count += _count_at(origin, dset.shape, chunks)
+            with explained(path, dset.name):
+                for origin, packed in batch:
+                    dset.id.write_direct_chunk(origin, packed)
+            count = sum(_count_at(origin, dset.shape, chunks) for origin, _ in batch)
             report.advance(count * array.dtype.itemsize)
 
 
@@ -190,8 +204,13 @@ def _write_blocks(dset: h5py.Dataset, array: Array, report: Report, path: str) -
         with explained(path, dset.name):
             _write_block(dset, box, array[box])
         report.advance(prod(part.stop - part.start for part in box) * dset.dtype.itemsize)
+    _flush(dset, path)
+
+
+def _flush(dset: h5py.Dataset, path: str) -> None:
+    """Let HDF5 write what it holds back, while an error has somebody to hear of it."""
     with explained(path, dset.name):
-        dset.flush()  # what HDF5 cannot write when it lets go of a dataset may crash it later
+        dset.flush()
 
 
 def _write_block(dset: h5py.Dataset, box: Box, block: np.ndarray[Any, Any]) -> None:

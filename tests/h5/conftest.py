@@ -1,0 +1,26 @@
+"""What several of these test files use."""
+
+from __future__ import annotations
+
+import pytest
+
+from mt.aio.h5 import CreateFileH5
+
+
+@pytest.fixture(params=["with", "async with"])
+def enter(request, mode):
+    """Run a function inside the context: by `with` or `async with`, in every mode."""
+
+    def enter_it(body, *args, **kwargs):
+        async def statement(context_vars):
+            if request.param == "with":
+                with CreateFileH5(*args, **kwargs) as context:
+                    body(context)
+            else:
+                async with CreateFileH5(*args, context_vars=context_vars, **kwargs) as context:
+                    body(context)
+            return context
+
+        return mode.run(statement)
+
+    return enter_it

@@ -1,0 +1,162 @@
+"""CreateFileH5 cancelled at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import types
+
+import h5py
+import pytest
+
+from mt.aio.core.lowlevel import submit
+from mt.aio.h5 import CreateFileH5
+from mt.aio.h5 import _draft as implementation
+from mt.aio.h5._lane import LANE
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A target that has content already."""
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w") as file:
+        file["old"] = [1, 2]
+    return path
+
+
+def _names(path):
+    with h5py.File(path, "r") as file:
+        return list(file)
+
+
+@types.coroutine
+def _suspend():
+    yield
+
+
+async def _write(path, context_vars, *, fail):
+    async with CreateFileH5(path, context_vars=context_vars) as context:
+        context.handle["new"] = [3]
+        if fail:
+            raise LookupError
+
+
+def test_cancelled_in_the_body(async_mode, path):
+    """Cancellation in the body leaves the target and no temporary file."""
+
+    async def body(context_vars):
+        entered = asyncio.Event()
+
+        async def write():
+            async with CreateFileH5(path, context_vars=context_vars) as context:
+                context.handle["new"] = [3]
+                entered.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(write())
+        await entered.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert os.listdir(path.parent) == ["file.h5"]
+
+    async_mode.run(body)
+    assert _names(path) == ["old"]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    "step", [(m, n) for m in ("open", "finish", "abandon") for n in ("begun", "ended")]
+)
+def test_cancelled_while_a_worker_is_at_it(async_mode, path, monkeypatch, step, times):
+    """The coroutine ends when the worker has: all or nothing, and nothing left behind."""
+    method, moment = step
+    reached, go_on = threading.Event(), threading.Event()
+    plain = getattr(implementation.Draft, method)
+
+    def gated(draft):
+        if moment == "ended":
+            plain(draft)
+        reached.set()
+        assert go_on.wait(30)
+        if moment == "begun":
+            plain(draft)
+
+    monkeypatch.setattr(implementation.Draft, method, gated)
+
+    async def body(context_vars):
+        task = asyncio.create_task(_write(path, context_vars, fail=method == "abandon"))
+        await asyncio.get_running_loop().run_in_executor(None, reached.wait, 30)
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert os.listdir(path.parent) == ["file.h5"]
+
+    async_mode.run(body)
+    assert _names(path) == (["new"] if (method, moment) == ("finish", "ended") else ["old"])
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("method", ["open", "finish", "abandon"])
+def test_cancelled_while_waiting_for_the_lane(async_mode, path, method, times):
+    """Work that no thread has begun is withdrawn; removing the temporary file never is."""
+    go_on = threading.Event()
+
+    def hold_the_lane():
+        return submit(go_on.wait, 30, order=LANE)
+
+    async def body(context_vars):
+        async def write():
+            context = CreateFileH5(path, context_vars=context_vars)
+            if method == "open":
+                hold_the_lane()
+            async with context:
+                context.handle["new"] = [3]
+                hold_the_lane()
+                ready.set()
+                if method == "abandon":
+                    raise LookupError
+
+        ready = asyncio.Event()
+        task = asyncio.create_task(write())
+        if method == "open":
+            await asyncio.sleep(0)
+        else:
+            await ready.wait()
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert os.listdir(path.parent) == ["file.h5"]
+
+    async_mode.run(body)
+    assert _names(path) == ["old"]
+
+
+def test_a_closed_coroutine(async_mode, path):
+    """A coroutine that is closed instead of cancelled removes its temporary file, too."""
+
+    async def body(context_vars):
+        context = await CreateFileH5(path, context_vars=context_vars).__aenter__()
+
+        async def rest():
+            try:
+                await _suspend()
+            except GeneratorExit as error:
+                await context.__aexit__(type(error), error, None)
+                raise
+
+        coro = rest()
+        coro.send(None)
+        coro.close()
+        assert os.listdir(path.parent) == ["file.h5"]
+
+    async_mode.run(body)
+    assert _names(path) == ["old"]

@@ -1,0 +1,120 @@
+"""CreateFileH5: killed writers, locks, and many writers of one target."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import h5py
+import numpy as np
+import pytest
+
+from mt.aio.h5 import CreateFileH5
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A target that has content already."""
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w") as file:
+        file["old"] = [1, 2]
+    return path
+
+
+def _names(path):
+    with h5py.File(path, "r") as file:
+        return list(file)
+
+
+def _run_script(code, *args):
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, args)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+_KILLED = """
+    import os, signal, sys
+    import h5py
+    import numpy as np
+    from mt.aio.h5 import CreateFileH5
+
+    path, moment = sys.argv[1:]
+
+    def die(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with CreateFileH5(path, durability="full") as f:
+        if moment == "entered":
+            die()
+        f.handle.create_dataset("x", data=np.random.rand(1000, 100), chunks=(100, 100))
+        if moment == "written":
+            die()
+        if moment in {"flush", "close"}:
+            setattr(h5py.File, moment, die)
+        if moment in {"fsync", "replace"}:
+            setattr(os, moment, die)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("moment", ["entered", "written", "flush", "close", "fsync", "replace"])
+def test_killed_writer(path, moment):
+    """A writer killed at any moment before the end leaves the old file whole."""
+    done = _run_script(_KILLED, path, moment)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert _names(path) == ["old"]
+    temporary = [file for file in path.parent.iterdir() if file != path]
+    assert len(temporary) == 1  # nobody is left who could have removed it
+    temporary[0].unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="HDF5 locks files on POSIX")
+def test_no_lock_is_left(path):
+    """A child process that has inherited the descriptor does not keep the file locked."""
+    with CreateFileH5(path) as context:
+        context.handle["new"] = [3]
+        descriptor = context.handle.id.get_vfd_handle()
+        os.set_inheritable(descriptor, True)
+        child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False)
+    try:
+        done = _run_script("import sys, h5py; h5py.File(sys.argv[1], 'r+').close()", path)
+        assert done.returncode == 0, done.stderr
+    finally:
+        child.communicate()
+
+
+@pytest.mark.slow
+def test_concurrent_writers_and_a_reader(async_mode, path):
+    """Many writers of one target: at every instant it is there and whole."""
+
+    async def body(context_vars):
+        stop = threading.Event()
+
+        def read():
+            count, last = 0, False
+            while not last:
+                last = stop.is_set()
+                with h5py.File(path, "r") as file:
+                    if "x" in file:
+                        values = file["x"][:]
+                        assert (values == values[0]).all()
+                        count += 1
+            return count
+
+        async def write(number):
+            async with CreateFileH5(path, context_vars=context_vars) as context:
+                await context.run(context.handle.create_dataset, "x", data=np.full(10_000, number))
+
+        reading = asyncio.get_running_loop().run_in_executor(None, read)
+        await asyncio.gather(*(write(number) for number in range(40)))
+        stop.set()
+        assert await reading > 0
+
+    async_mode.run(body)
+    assert os.listdir(path.parent) == ["file.h5"]
