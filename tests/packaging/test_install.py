@@ -27,6 +27,7 @@ PIECES_WITH = {
     "h5": {"core", "fs", "h5"},
     "proc": {"core", "proc"},
     "manager": {"core", "manager"},
+    "dask": {"core", "proc"},  # its own names are not in the facade
     "all": set(NAMES),
 }
 
