@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,20 +33,20 @@ from distributed import Worker
 import dask
 
 async def main():
-    address, name, folder, resources = sys.argv[1:]
+    address, name, folder, resources, host = sys.argv[1:]
     dask.config.set({"distributed.worker.resources": {resources: 1} if resources else {}})
     async with Worker(address, name=name, nthreads=1, local_directory=folder, dashboard=False,
-                      host="127.0.0.1", death_timeout=20) as worker:
+                      host=host, death_timeout=20) as worker:
         await worker.finished()
 
 asyncio.run(main())
 """
 _SCHEDULER = """
-import asyncio
+import asyncio, sys
 from distributed import Scheduler
 
 async def main():
-    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+    async with Scheduler(host=sys.argv[1], port=0, dashboard=False) as scheduler:
         print(scheduler.address, flush=True)
         await scheduler.finished()
 
@@ -56,45 +57,40 @@ asyncio.run(main())
 class _Cluster:
     """A scheduler and its workers, each a process of its own."""
 
-    def __init__(self, folder: Path, workers: int = 2) -> None:
+    def __init__(self, folder: Path, workers: int = 2, host: str = "127.0.0.1") -> None:
         self.folder = folder
         self.stack = contextlib.ExitStack()
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
-        self.scheduler = self._program(_SCHEDULER)
+        self.link: Callable[[str], None] = str  # brings the link to the workers up or down
+        self.scheduler = self._program(_SCHEDULER, host)
         self.address = self.scheduler.stdout.readline().decode().strip()
         for number in range(workers):
             self.add(f"w{number}", "GPU" if number == 0 else "")
 
-    def add(self, name: str, resources: str = "") -> None:
+    def add(
+        self, name: str, resources: str = "", host: str = "127.0.0.1", before: tuple[str, ...] = ()
+    ) -> None:
         """Start a worker."""
-        arguments = (self.address, name, str(self.folder), resources)
-        self.workers[name] = self._program(_WORKER, *arguments)
+        arguments = (self.address, name, str(self.folder), resources, host)
+        self.workers[name] = self._program(_WORKER, *arguments, before=before)
 
     def client(self, **options: Any) -> Any:
-        """Connect to it, when all workers are there."""
+        """Connect to it, when all workers are there, unless an event loop waits for that."""
         from distributed import Client
 
         client = Client(self.address, set_as_default=False, timeout=20, **options)
+        if options.get("asynchronous"):
+            return client
         client.wait_for_workers(sum(w.poll() is None for w in self.workers.values()), timeout=30)
         return client
 
-    def child_pids(self) -> set[int]:
-        """The processes that the workers have started, without those that stay."""
-        found = set()
-        for worker in self.workers.values():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                for child in psutil.Process(worker.pid).children(recursive=True):
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        nursery = len(child.cmdline()) == 5 and child.ppid() == worker.pid
-                        if not nursery and child.status() != psutil.STATUS_ZOMBIE:
-                            found.add(child.pid)
-        return found
-
-    def _program(self, text: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _program(
+        self, text: str, *arguments: str, before: tuple[str, ...] = ()
+    ) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         log = self.stack.enter_context((self.folder / "log").open("ab"))
         popen = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-P", "-c", text, *arguments],
+            [*before, sys.executable, "-W", "ignore", "-P", "-c", text, *arguments],
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=self.folder,
@@ -129,6 +125,47 @@ def own_cluster(tmp_path) -> Iterator[_Cluster]:
     made = _Cluster(tmp_path, 1)
     yield made
     made.stack.close()
+
+
+@pytest.fixture
+def far_cluster(tmp_path) -> Iterator[_Cluster]:
+    """Start a cluster whose worker is in a network of its own, behind the link `link`."""
+    pytest.importorskip("distributed")
+    number = os.getpid() % 250
+    name, link, net = f"mtaio{number}", f"mtaio{number}a", f"10.213.{number}"
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("it takes root and the command ip to make network namespaces")
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True, capture_output=True)
+
+    with contextlib.ExitStack() as stack:
+        try:
+            ip("netns", "add", name)
+            stack.callback(ip, "netns", "del", name)
+            ip(
+                "link",
+                "add",
+                link,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                f"mtaio{number}b",
+                "netns",
+                name,
+            )
+            ip("addr", "add", f"{net}.1/24", "dev", link)
+            ip("link", "set", link, "up")
+            ip("-n", name, "addr", "add", f"{net}.2/24", "dev", f"mtaio{number}b")
+            ip("-n", name, "link", "set", f"mtaio{number}b", "up")
+        except subprocess.CalledProcessError as exc:
+            pytest.skip(f"no network namespaces here: {exc.stderr!r}")
+        made = _Cluster(tmp_path, 0, f"{net}.1")
+        stack.push(made.stack)
+        made.add("far", "", f"{net}.2", ("ip", "netns", "exec", name))
+        made.link = lambda state: ip("link", "set", link, state)
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -247,12 +284,7 @@ def host(request) -> Iterator[Any]:
         elsewhere.close()
     else:
         client = request.getfixturevalue("client")
-        cluster = request.getfixturevalue("cluster")
         yield DaskHost(client, direct=request.param.endswith("direct"), timeout=20)
-        deadline = time.monotonic() + 10
-        while (left := cluster.child_pids()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not left
 
 
 @pytest.fixture
@@ -275,8 +307,8 @@ def caller() -> type[BgProcess]:
 
 
 @pytest.fixture
-def start(host, caller) -> Iterator[Callable[..., Any]]:
-    """Start processes on the host that are gone after the test, however it went."""
+def start(host, caller, vanishes) -> Iterator[Callable[..., Any]]:
+    """Start processes on the host, and see that they are gone after the test."""
     started = []
 
     def start(cls: type[BgProcess] = caller, **options: Any) -> Any:
@@ -284,8 +316,11 @@ def start(host, caller) -> Iterator[Callable[..., Any]]:
         return started[-1]
 
     yield start
+    pids = [process.pid for process in started if process.pid > 0]
     for process in started:
         process.close(0)
+    for pid in pids:
+        vanishes(pid, 10)
 
 
 @pytest.fixture(autouse=True)

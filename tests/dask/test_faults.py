@@ -68,6 +68,16 @@ def test_a_worker_that_is_frozen(cluster, client, doomed, caller, direct):
             srun(process.send, (len, ""))
 
 
+def test_a_link_that_is_cut(far_cluster, caller):
+    """A machine that is cut off: told within wait + grace and a second; mended, it stays lost."""
+    options = {"wait": 1, "grace": 1.5}
+    with far_cluster.client() as client, caller(host=DaskHost(client, **options)) as process:
+        _loses(process, lambda: far_cluster.link("down"), 3.5)
+        far_cluster.link("up")
+        with pytest.raises(HostLost):
+            srun(process.send, (len, ""))
+
+
 def test_a_scheduler_that_is_killed(own_cluster, caller, vanishes):
     """SIGKILL of the scheduler ends the workers: told within 5 s, no child is left."""
     with own_cluster.client() as client, caller(host=DaskHost(client)) as process:

@@ -177,7 +177,7 @@ class DaskQueue:
         loop = self._found().loop.asyncio_loop
         running = asyncio._get_running_loop()  # noqa: SLF001 - documented
         if running is loop and (not context_vars or is_async(context_vars)):
-            return loop.create_task(coroutine)  # type: ignore[no-any-return] # a task it is
+            return asyncio.ensure_future(coroutine)
         if running is loop:
             coroutine.close()
             raise RuntimeError("the event loop of the dask client cannot be blocked")

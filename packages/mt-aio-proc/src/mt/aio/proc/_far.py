@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mt.aio.proc._frames import Buffer, Frame
+from mt.aio.proc._frames import RAISED, RETURNED, Buffer, Frame
 from mt.aio.proc._line import Ending, Line
 from mt.aio.proc._station import FRAME, HANG_UP, KILL, WRITE, Packet, Told
 
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_REPLIES = (RETURNED, RAISED)
+
 # All of these are arbitrary.
 ROOM = 1 << 18  # bytes of an answer whose size has not been told before
 SLOWEST = 4 << 20  # bytes a second that a network is expected to move at the least
+IDLE = 0.05  # seconds without a message before one asks for what nobody waits for
 _OUT = 2  # calls under way at once
 _SLICE = 0.25  # seconds; a loop that stands still for longer loses no more than this of a deadline
 
@@ -69,27 +72,34 @@ class FarOutlet:
     def __init__(self, nudge: Callable[[], None]) -> None:
         self._packets: deque[Packet] = deque()
         self._nudge = nudge
+        self.expected: set[int] = set()  # the messages whose replies are to come
 
     def __bool__(self) -> bool:
         return bool(self._packets)
 
     def post(self, number: int, data: bytes) -> None:
-        self._packets.append((number, -1, [data]))
-        self._nudge()
+        self._put((number, -1, [data]))
 
     def share(self, kind: int, number: int, segments: list[Buffer]) -> Callable[[], None] | None:
-        self._packets.append((number, kind, segments))
-        self._nudge()
+        self._put((number, kind, segments))
         return None
 
     def withdraw(self, number: int) -> bool:
         kept = [packet for packet in self._packets if packet[0] != number]
         withdrawn = len(kept) < len(self._packets)
         self._packets = deque(kept)
+        if withdrawn:
+            self.expected.discard(number)
         return withdrawn
 
     def clear(self) -> None:
         self._packets.clear()
+
+    def _put(self, packet: Packet) -> None:
+        if packet[0] > 0:
+            self.expected.add(packet[0])
+        self._packets.append(packet)
+        self._nudge()
 
     def take(self) -> list[Packet]:
         """Take what is to be said: a large message goes alone."""
@@ -122,6 +132,8 @@ class FarLine(Line):
         self._order = ""
         self._pid = -1
         self._nudged = False
+        self._closing = False
+        self._idle: asyncio.TimerHandle | None = None
         self._exitcode: int | None = None
 
     @property
@@ -142,6 +154,7 @@ class FarLine(Line):
             self._task(self._start())
 
     def hang_up(self) -> None:
+        self._closing = True
         self.outbox.clear()
         self._order = self._order or HANG_UP
         self._nudge()
@@ -149,6 +162,7 @@ class FarLine(Line):
     def kill(self, why: str = "") -> None:
         if os.getpid() == self.owner and not self.ended:
             with self._lock:
+                self._closing = True
                 self._order = KILL + why
                 self._nudge()
 
@@ -198,6 +212,9 @@ class FarLine(Line):
         """Make the next call, if there is something to say, or nobody waits for news."""
         with self._lock:
             self._nudged = False
+            if self._idle is not None:
+                self._idle.cancel()
+                self._idle = None
             if self.ended or self._bulky:
                 return
             if self._pid < 0:
@@ -260,7 +277,10 @@ class FarLine(Line):
         try:
             self._hear(told)
         finally:
-            self._step()
+            if self.outbox.expected or self._room > ROOM or self._closing:
+                self._step()
+            else:  # the next message probably comes before that, and asks for news by itself
+                self._idle = asyncio.get_running_loop().call_later(IDLE, self._step)
 
     def _hear(self, told: Told) -> None:
         """Pass on what is new of an answer."""
@@ -272,6 +292,8 @@ class FarLine(Line):
                 self._have += 1
                 kind, *what = event
                 if kind == FRAME:
+                    if what[0] in _REPLIES:
+                        self.outbox.expected.discard(what[1])
                     self._launch.listener.receive(Frame(*what))
                 elif kind == WRITE:
                     self._launch.listener.printed(*what)
@@ -304,10 +326,10 @@ class FarLine(Line):
 
     def _leave(self) -> None:
         """Let go of what has been under way."""
-        current = asyncio.current_task()
+        if self._idle is not None:
+            self._idle.cancel()
         for task in self._tasks:
-            if task is not current:
-                task.cancel()
+            task.cancel()
         self._carrier.drop()
 
 
