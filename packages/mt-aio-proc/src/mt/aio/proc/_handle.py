@@ -203,7 +203,7 @@ class Forked:
 
     def _wait_for_pid(self) -> bool:
         with self._lock:
-            if self._ended:
+            if self._ended or self._pid is not None:  # another thread may have heard it meanwhile
                 return True
             poll = select.poll()
             poll.register(self._report.fileno(), select.POLLIN)
