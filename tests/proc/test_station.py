@@ -67,12 +67,13 @@ def test_a_repeated_call_is_obeyed_once(caller, tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_call_whose_predecessor_is_missing(caller):
+def test_a_call_whose_predecessor_is_missing(caller, monkeypatch):
     """It waits for it, in vain, and is refused."""
+    monkeypatch.setattr("mt.aio.proc._station.TURN", 0.05)
 
     async def body(station):
         with pytest.raises(OutOfTurnError, match="call 2 came, but 1 did not"):
-            await station.exchange(2, 0, 0.05, ROOM, "", [message(1, os.getpid)])
+            await station.exchange(2, 0, 5, ROOM, "", [message(1, os.getpid)])
 
     run(caller, body)
 
@@ -81,7 +82,7 @@ def test_calls_that_overtake_each_other(caller):
     """What they bring is handed on in the order of their numbers."""
 
     async def body(station):
-        late = asyncio.create_task(station.exchange(2, 0, 5, ROOM, "", [message(2, len, "two")]))
+        late = asyncio.create_task(station.exchange(2, 0, 0, ROOM, "", [message(2, len, "two")]))
         await asyncio.sleep(0)
         await station.exchange(1, 0, 0, ROOM, "", [message(1, len, "1")])
         await late

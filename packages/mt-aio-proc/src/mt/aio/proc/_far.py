@@ -38,6 +38,10 @@ class _GoneError(Exception):
     """Its text says why no answer will come."""
 
 
+class _LateError(Exception):
+    """Nothing has come in time."""
+
+
 class FarWatch:
     """Lets threads wait for what the carrier's event loop does."""
 
@@ -260,7 +264,7 @@ class FarLine(Line):
         starting = self._carrier.start(launch.setup, launch.forward)
         try:
             self._pid, where = await self._within(starting, seconds)
-        except TimeoutError:
+        except _LateError:
             reason = f"it could not be started within {seconds:g} s{self._carrier.why_not()}"
             raise _GoneError(reason) from None
         self.where = f" on {where}"
@@ -269,7 +273,7 @@ class FarLine(Line):
     async def _call(self, asked: tuple[Any, ...], patience: float) -> None:
         try:
             told = await self._within(self._carrier.exchange(*asked), patience)
-        except TimeoutError:
+        except _LateError:
             raise _GoneError(f"it has not answered for {patience:.3g} s") from None
         self._out -= 1
         if asked[2] == 0:
@@ -306,7 +310,7 @@ class FarLine(Line):
         """Wait for something, but not for ever; while the loop stands still, time does too.
 
         Raises:
-            TimeoutError: it has not come.
+            _LateError: it has not come.
             _GoneError: it will not come.
         """
         task = asyncio.ensure_future(coroutine)
@@ -322,7 +326,7 @@ class FarLine(Line):
             if not task.done():
                 task.cancel()
                 task.add_done_callback(_seen)
-        raise TimeoutError
+        raise _LateError
 
     def _leave(self) -> None:
         """Let go of what has been under way."""

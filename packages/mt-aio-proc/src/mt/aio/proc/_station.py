@@ -37,6 +37,9 @@ HANG_UP, KILL = "hang up", "kill"  # what a call may want besides
 WRITE, FRAME, OVER = "write", "frame", "over"  # the kinds of events
 
 
+TURN = 10.0  # seconds that a call waits for the one before it, which it overtook; arbitrary
+
+
 class OutOfTurnError(RuntimeError):
     """A call came whose predecessor did not."""
 
@@ -80,9 +83,9 @@ class Station:
             packets: what is for the child.
 
         Raises:
-            OutOfTurnError: the call before this one has not come in `wait` seconds.
+            OutOfTurnError: the call before this one has not come in some seconds.
         """
-        deadline = self._loop.time() + wait
+        deadline = self._loop.time() + TURN
         while seq > self._seq + 1:
             if not await self._wait(deadline):
                 raise OutOfTurnError(f"call {seq} came, but {self._seq + 1} did not")
@@ -91,6 +94,7 @@ class Station:
             self._wake()
             self._obey(order, packets)
         del packets
+        deadline = self._loop.time() + wait
         with self._lock:
             del self._events[: max(have - self._first, 0)]
             self._first = max(have, self._first)
