@@ -59,7 +59,7 @@ def test_sends_at_once_are_handled_in_order(start):
     assert seen == [*range(100), "all"]
 
 
-def test_output_comes_before_the_reply(start, mode):
+def test_output_comes_before_the_reply(start):
     """All that a handler printed is there, in order, when its reply is."""
 
     def talk():
@@ -68,7 +68,7 @@ def test_output_comes_before_the_reply(start, mode):
         os.write(2, b"native\n")
 
     process = start()
-    mode.run(process.send, (talk,))
+    srun(process.send, (talk,))
     printed = "".join(text for stream, text in process.written if stream == "stdout")
     assert printed.split() == [str(number) for number in range(200)]
     assert ("stderr", "native\n") in process.written
@@ -165,18 +165,18 @@ def test_cancel_then_the_next_send(start):
     assert asyncio.run(main()) == 3
 
 
-def test_a_child_that_is_killed(start, mode):
+def test_a_child_that_is_killed(start):
     """Who waits is told how it ended, and so is who sends later."""
     process = start()
     begin = time.monotonic()
     with pytest.raises(ChildDiedError, match="SIGKILL") as caught:
-        mode.run(process.send, (lambda: os.kill(os.getpid(), signal.SIGKILL),))
+        srun(process.send, (lambda: os.kill(os.getpid(), signal.SIGKILL),))
     assert caught.value.exitcode == -9
     assert time.monotonic() - begin < 10
     with pytest.raises(ChildDiedError):
-        mode.run(process.send, (len, ""))
+        srun(process.send, (len, ""))
     process.restart()
-    assert mode.run(process.send, (len, "ab")) == 2
+    assert srun(process.send, (len, "ab")) == 2
 
 
 def test_close_while_busy(start):
@@ -243,14 +243,14 @@ def test_a_stream(start, mode):
     assert mode.run(body) == (list(range(21)), 2)
 
 
-def test_a_pool(host, mode):
+def test_a_pool(host):
     """A pool's members live there, too."""
-    with BgProcessPool(BgProcess, 2, host=host) as pool:
 
-        async def body(context_vars):
-            return [reply async for reply in pool.map(range(20), context_vars=context_vars)]
+    async def main():
+        async with BgProcessPool(BgProcess, 2, host=host) as pool:
+            return [reply async for reply in pool.map(range(20))]
 
-        assert mode.run(body) == list(range(20))
+    assert asyncio.run(main()) == list(range(20))
 
 
 def test_a_class_of_a_script(host, tmp_path, request):
