@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 from distributed import Client
 
@@ -9,20 +10,22 @@ from mt.aio.proc import BgProcess
 class Counter(BgProcess):
     total = 0
 
-    def child_handle_message(self, msg):
+    def child_handle_message(self, msg: Any) -> int:
         self.total += msg
         print(f"added {msg}")
         return self.total
 
-    def on_write(self, stream, text):
+    def on_write(self, stream: str, text: str) -> None:
         print(f"over there, {stream}: {text}", end="")
 
 
-async def main(address):
-    async with Client(address, asynchronous=True) as client:
-        async with Counter(host=DaskHost(client)) as counter:
-            for number in 3, 4:
-                print("total:", await counter.send(number))
+async def main(address: str) -> None:
+    async with (
+        Client(address, asynchronous=True) as client,
+        Counter(host=DaskHost(client)) as counter,
+    ):
+        for number in 3, 4:
+            print("total:", await counter.send(number))
 
 
 if __name__ == "__main__":
