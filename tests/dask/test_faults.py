@@ -172,6 +172,17 @@ def test_a_client_that_is_closed(cluster, caller):
         _loses(process, client.close, 2)
 
 
+def test_a_host_that_is_closed(cluster, caller):
+    """A host that made its client itself closes it; the child is lost, and another one can come."""
+    host = DaskHost(cluster.address)
+    with caller(host=host) as process:
+        _loses(process, host.close, 3)
+        process.restart()
+        assert srun(process.send, (len, "abc")) == 3
+    host.close()
+    host.close()
+
+
 def test_another_python(client, caller, monkeypatch):
     """A worker with another minor version of Python is refused when the child is started."""
     import mt.aio.dask._carrier as module
