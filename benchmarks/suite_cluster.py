@@ -159,10 +159,7 @@ def large_case(world: World) -> Case:
     return Case(
         "100 MiB array",
         world.run(median_of(1, world.process.send, array)),
-        {
-            BARE: world.run(median_of(1, world.bare, array)),
-            "ours, through the scheduler": world.run(median_of(1, world.proxied.send, array)),
-        },
+        {BARE: world.run(median_of(1, world.bare, array))},
         (Target(1.5, BARE),),
         rounds=5,
     )

@@ -167,7 +167,7 @@ def test_restart_on_another_worker(cluster, client, doomed, caller, ancestors):
 
 def test_a_client_that_is_closed(cluster, caller):
     """Closing the client loses the child, and who waits is told."""
-    client = cluster.client()
+    client = cluster.client(2)
     with caller(host=DaskHost(client)) as process:
         _loses(process, client.close, 2)
 
