@@ -22,6 +22,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 HERE = Path(__file__).parent
 PACKAGES = (
     *("mt-aio-core", "mt-aio-fs", "mt-aio-h5", "mt-aio-proc", "mt-aio-manager"),
+    *("mt-aio-dask", "distributed"),
     *("aiofile", "aiofiles", "aiojobs", "aiometer", "aiomultiprocess", "anyio", "asgiref"),
     *("cloudpickle", "culsans", "h5py", "janus", "loky", "numpy", "pebble", "trio"),
     *("trio-parallel", "uvloop"),

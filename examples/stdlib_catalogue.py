@@ -13,6 +13,10 @@ In synchronous mode one thing happens after the other. In asynchronous mode they
 pays where there is something to wait for: the children, who parse at the same time. A file that
 is in memory anyway is read or written sooner than a worker thread is reached. What the two modes
 write must not differ, and the demo ends by checking that.
+
+With `--cluster` the job is done once more, in asynchronous mode, with its child processes on the
+workers of a dask cluster: two on this machine that are stopped afterwards, or with `--scheduler`
+those of a cluster that is there already. For this the extra `mt-aio[dask]` is needed.
 """
 
 from __future__ import annotations
@@ -43,8 +47,10 @@ from tqdm import tqdm
 from mt import aio
 from mt.aio.core import amap, asyn
 from mt.aio.core.lowlevel import ContextVars
+from mt.aio.proc.lowlevel import Host
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
+COLORS = ["#9aa5b1", "#3f51b5", "#e8833a"]
 AT_ONCE = 64  # files under way at the same time, in asynchronous mode; an arbitrary number
 
 Summary = dict[str, Any]
@@ -97,7 +103,11 @@ def survey(tree: ast.Module, lines: int) -> tuple[Counter[str], np.ndarray]:
 
 @asyn
 async def catalogue(
-    names: list[str], folder: Path, children: int, context_vars: ContextVars = {}
+    names: list[str],
+    folder: Path,
+    children: int,
+    host: Host | None = None,
+    context_vars: ContextVars = {},
 ) -> dict[str, float]:
     """Do the whole job, in whichever mode, and tell how long each stage took."""
     seconds: dict[str, float] = {}
@@ -114,7 +124,7 @@ async def catalogue(
     with stage("read") as bar:
         contents = [content async for content in many(read, names, progress=bar)]
     with stage("parse") as bar, ExitStack() as stack:
-        turns = itertools.cycle([stack.enter_context(Parser()) for _ in range(children)])
+        turns = itertools.cycle([stack.enter_context(Parser(host=host)) for _ in range(children)])
         sources = zip(names, contents, strict=True)
         parsed = [result async for result in many(parse, sources, progress=bar)]
     summaries = {name: summary for name, (summary, _) in zip(names, parsed, strict=True)}
@@ -154,10 +164,26 @@ def store(arrays: dict[str, Arrays], file: h5py.File, bar: tqdm[Any]) -> None:
 
 
 @contextmanager
+def dask_host(scheduler: str | None) -> Iterator[Host]:
+    """Give the workers of a cluster as a host; without a scheduler, of one that ends with this."""
+    from distributed import Client, LocalCluster
+
+    from mt.aio.dask import DaskHost
+
+    with ExitStack() as stack:
+        if scheduler is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            local = {"dashboard_address": ":0", "local_directory": folder, "silence_logs": 40}
+            cluster = LocalCluster(n_workers=2, threads_per_worker=1, **local)
+            scheduler = stack.enter_context(cluster).scheduler_address
+        yield DaskHost(stack.enter_context(Client(scheduler, timeout=20)))
+
+
+@contextmanager
 def timed(seconds: dict[str, float], mode: str, files: int, name: str) -> Iterator[tqdm[Any]]:
     """Show a stage's progress bar, and note how long the stage took."""
     interval = 0.1 if sys.stderr.isatty() else float("inf")  # a log gets its two ends only
-    title = f"{mode:>5} {name:5}"
+    title = f"{mode:>7} {name:5}"
     start = time.perf_counter()
     with tqdm(desc=title, total=files, unit=" files", ncols=80, mininterval=interval) as bar:
         yield bar
@@ -190,7 +216,7 @@ def chart(seconds: dict[str, dict[str, float]], files: int) -> bytes:
     figure.suptitle(f"{files:,} files, one function, two modes: files per second in each stage")
     for axes, stage in zip(figure.subplots(1, len(seconds["sync"])), seconds["sync"], strict=True):
         speeds = [files / by_stage[stage] for by_stage in seconds.values()]
-        bars = axes.bar([*seconds], speeds, width=0.6, color=["#9aa5b1", "#3f51b5"])
+        bars = axes.bar([*seconds], speeds, width=0.6, color=COLORS[: len(speeds)])
         axes.bar_label(bars, [f"{speed:,.0f}" for speed in speeds], padding=3)
         axes.set(title=stage, yticks=[], ymargin=0.15)
         axes.spines[["top", "left", "right"]].set_visible(False)
@@ -206,11 +232,15 @@ def parse_options() -> argparse.Namespace:
     add("--out", type=Path, metavar="DIR", default="out/catalogue", help="folder [%(default)s]")
     add("--limit", type=int, metavar="N", help="take the first N files only")
     add("--children", type=int, metavar="N", default=few, help="child processes [%(default)s]")
+    add("--cluster", action="store_true", help="once more, with the children on a dask cluster")
+    add("--scheduler", metavar="ADDRESS", help="of the cluster to use, instead of one made here")
     options = parser.parse_args()
+    options.cluster |= options.scheduler is not None
     for name in ("limit", "children"):
         if (number := getattr(options, name)) is not None and number < 1:
             parser.error(f"argument --{name}: must be 1 or more, not {number}")
-    for folder in (options.out, options.out / "sync", options.out / "async"):
+    runs = ["sync", "async", *(["cluster"] if options.cluster else [])]
+    for folder in (options.out, *(options.out / run for run in runs)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
@@ -231,9 +261,14 @@ def main() -> int:
         (STDLIB / name).read_bytes()
     seconds = {"sync": catalogue.sync(names, sync, options.children)}
     seconds["async"] = asyncio.run(catalogue.aio(names, asynch, options.children))
+    if options.cluster:
+        with dask_host(options.scheduler) as host:
+            on = catalogue.aio(names, options.out / "cluster", options.children, host)
+            seconds["cluster"] = asyncio.run(on)
 
-    one, two = results(sync, names), results(asynch, names)
-    different = sorted(key for key in {*one, *two} if one.get(key) != two.get(key))
+    one, *others = (results(options.out / run, names) for run in seconds)
+    pairs = [(key, other) for other in others for key in {*one, *other}]
+    different = sorted({key for key, other in pairs if one.get(key) != other.get(key)})
     index = aio.json_load.sync(sync / "index.json")
     not_parsed = {name: counts["error"] for name, counts in index.items() if counts["error"]}
     report = {"python": sys.version, "cpus": os.cpu_count(), "children": options.children}
@@ -245,6 +280,7 @@ def main() -> int:
     lines += [f"not parsed: {name}: {error}" for name, error in not_parsed.items()]
     lines += [f"DIFFERENT: {key}" for key in different]
     verdict = f"{len(different):,} of them differ" if different else "identical in both modes"
+    verdict += " and on the cluster" * (options.cluster and not different)
     print(*lines, f"{len(names):,} files made {len(one):,} results: {verdict}", sep="\n")
     print(f"See {options.out.resolve()}")
     return 1 if different else 0

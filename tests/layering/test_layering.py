@@ -23,12 +23,13 @@ MAY_IMPORT = {
     "h5": {"core", "fs"},
     "proc": {"core"},
     "manager": {"core"},
+    "dask": {"core", "proc"},
 }
 PIECES = sorted(MAY_IMPORT)
 
 # What importing a piece must not load: its users may never need it, and each is dear.
 HEAVY = {"IPython", "aiofiles", "asyncio", "cloudpickle", "h5py", "multiprocessing", "numpy"}
-HEAVY |= {"subprocess", "tempfile", "tqdm", "uvloop"}
+HEAVY |= {"dask", "distributed", "subprocess", "tempfile", "tqdm", "uvloop"}
 
 
 class Import(NamedTuple):

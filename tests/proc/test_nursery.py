@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -184,3 +186,23 @@ def test_the_nursery_goes_with_the_program(run_program, until):
         print(_zygote.current().popen.pid)
     """)
     assert not psutil.pid_exists(int(out))
+
+
+def test_two_threads_ask_for_the_process_id(monkeypatch):
+    """Who waited for the other's lock looks again (it waited for a second report, in vain)."""
+    from mt.aio.proc import _handle
+    from mt.aio.proc._passing import send
+
+    monkeypatch.setattr(_handle, "BOOT", 20)
+    report, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    report.setblocking(False)
+    with theirs:
+        process = _handle.Forked(report, None)
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+        send(theirs, os.getpid().to_bytes(8, "little", signed=True), [descriptor])
+        os.close(descriptor)
+        process.ended()  # the event loop was first
+        begin = time.monotonic()
+        assert process._wait_for_pid()
+        assert time.monotonic() - begin < 10
+        process.close()

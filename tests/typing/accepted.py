@@ -49,8 +49,11 @@ from mt.aio.core.lowlevel import (
     offload,
     submit,
 )
+from mt.aio.dask import DaskHost, DaskQueue
+from mt.aio.dask import queue as queue_of_cluster
 from mt.aio.fs.lowlevel import FolderFlush
 from mt.aio.proc import BgProcessPool
+from mt.aio.proc.lowlevel import LocalHost
 
 
 async def double(x: int, *, context_vars: ContextVars = {}) -> int:
@@ -133,6 +136,13 @@ async def procedures(context_vars: ContextVars) -> None:
         await process.send("x", on_give_up="restart")
         async for part in process.stream("x", ahead=2):
             assert_type(part, Any)
+    host = DaskHost("tcp://scheduler:8786", workers=["a"], resources={"GPU": 1}, direct=True)
+    async with BgProcess(host=host) as remote:
+        assert_type(remote, BgProcess)
+    assert_type(BgProcess(host=LocalHost()), BgProcess)
+    assert_type(queue_of_cluster("jobs", maxsize=3), DaskQueue)
+    assert_type(await qput_aio(queue_of_cluster("jobs"), 3, context_vars=context_vars), None)
+    assert_type(await qget_aio(queue_of_cluster("jobs"), timeout=1), Any)
     async with BgProcessPool(BgProcess, 2) as pool:
         assert_type(pool.members, tuple[BgProcess, ...])
         assert_type(await pool.send("x"), Any)

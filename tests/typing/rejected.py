@@ -8,6 +8,7 @@ import mt.aio
 from mt.aio import BgProcess, CreateFileH5, read_binary, srun, write_binary, write_text
 from mt.aio.core import asyn, gather, timeout
 from mt.aio.core.lowlevel import offload
+from mt.aio.dask import DaskHost
 
 
 def plain(context_vars: dict[str, bool]) -> int:
@@ -26,6 +27,8 @@ async def calls(path: Path) -> None:
     await write_binary(path, b"x", durability="disk")  # error: arg-type
     await BgProcess().send("x", "soon")  # error: arg-type
     await BgProcess().send("x", on_give_up="kill")  # error: arg-type
+    BgProcess(host="tcp://scheduler:8786")  # error: arg-type
+    DaskHost("tcp://scheduler:8786", workers=3)  # error: arg-type
     CreateFileH5()  # error: call-arg
     await offload(len, 3, context_vars={"async": True})  # error: arg-type
     read_binary.sync(3)  # error: arg-type

@@ -42,6 +42,14 @@ class ChildClosedError(ChildError):
     """The child process was closed by this program."""
 
 
+class HostLost(ChildError):  # noqa: N818 - a name that the design fixes
+    """The machine, worker or cluster where the child lived is gone or does not answer.
+
+    Whether the messages under way have been handled is unknown; none is sent again. The child is
+    lost for good, even if the host comes back: `restart` starts another one.
+    """
+
+
 def died(name: str, exitcode: int | None, output: tuple[str, ...], reason: str) -> ChildDiedError:
     """Make the error that says how a child ended, what it printed last and what to suspect."""
     text = f"{name} {_how(exitcode)}{reason}"

@@ -12,10 +12,11 @@ from mt.aio.proc import _zygote
 
 if TYPE_CHECKING:
     from mt.aio.proc._link import Link
+    from mt.aio.proc._station import Station
 
 AT_EXIT = 0.5  # seconds for all children to end when the interpreter does; arbitrary
 
-links: WeakSet[Link] = WeakSet()
+links: WeakSet[Link | Station] = WeakSet()
 
 
 def _disown_all() -> None:

@@ -203,10 +203,13 @@ class Forked:
 
     def _wait_for_pid(self) -> bool:
         with self._lock:
-            if self._ended:
-                return True
-            poll = select.poll()
-            poll.register(self._report.fileno(), select.POLLIN)
-            poll.poll(BOOT * 1000)
-            self.ended()
-            return self._pid is not None or self._ended
+            if not self._told():  # else another thread has heard it meanwhile
+                poll = select.poll()
+                poll.register(self._report.fileno(), select.POLLIN)
+                poll.poll(BOOT * 1000)
+                self.ended()
+            return self._told()
+
+    def _told(self) -> bool:
+        """Whether the pid has come, or nothing will."""
+        return self._pid is not None or self._ended

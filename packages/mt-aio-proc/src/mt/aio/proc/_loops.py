@@ -12,7 +12,7 @@ from mt.aio.proc._frames import Frame
 from mt.aio.proc._waiter import Outcome, next_frame
 
 if TYPE_CHECKING:
-    from mt.aio.proc._driver import Driver
+    from mt.aio.proc._line import Watch
 
 
 class LoopWaiter:
@@ -20,7 +20,7 @@ class LoopWaiter:
 
     __slots__ = ("_future", "_loop")
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Watch) -> None:
         loop = self._loop = asyncio.get_running_loop()
         driver.attach(loop)
         self._future: asyncio.Future[Outcome] = loop.create_future()
@@ -57,7 +57,7 @@ class LoopWaiter:
 class LoopListener:
     """Waits for one part of a reply after the other, as a LoopWaiter does for a reply."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Watch) -> None:
         self._driver = driver
         self._outcomes: deque[Outcome] = deque()
         self._loop = asyncio.get_running_loop()

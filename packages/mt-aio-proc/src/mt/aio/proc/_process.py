@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # each child imports this module: it is to be quick
 
     from mt.aio.core import asyn
     from mt.aio.core.lowlevel import ContextVars
+    from mt.aio.proc._host import Host
     from mt.aio.proc._link import Link
 else:
     from mt.aio.proc._asyn import LateAsyn as asyn  # noqa: N813 - the same to a reader
@@ -47,6 +48,8 @@ class BgProcess(Block):
             variables, each as `"module:name"` of a module that both sides can import: a handler
             sees the value that the variable had where its message was sent. Nothing by default,
             as it costs time at the start and with each message.
+        host: where the child is to live, such as a `mt.aio.dask.DaskHost`; on this machine if
+            left out. `restart` starts another one on the same host.
 
     Raises:
         NotImplementedError: on Windows.
@@ -66,8 +69,14 @@ class BgProcess(Block):
 
     _link: Link | None = None
 
-    def __init__(self, *, context_vars: ContextVars = {}, forward: Iterable[str] = ()) -> None:
-        self._start(context_vars or _ASYNC, tuple(forward))
+    def __init__(
+        self,
+        *,
+        context_vars: ContextVars = {},
+        forward: Iterable[str] = (),
+        host: Host | None = None,
+    ) -> None:
+        self._start(context_vars or _ASYNC, tuple(forward), host)
 
     def child_handle_message(self, msg: Any) -> Any:
         """Handle a message; called in the child only. To be overridden.
@@ -267,18 +276,18 @@ class BgProcess(Block):
         """
         link = self._linked()
         self.close(timeout)
-        self._start(link.context_vars, link.forward)
+        self._start(link.context_vars, link.forward, link.host)
 
-    def _start(self, context_vars: ContextVars, forward: tuple[str, ...]) -> None:
+    def _start(
+        self, context_vars: ContextVars, forward: tuple[str, ...], host: Host | None
+    ) -> None:
         import weakref
 
         from mt.aio.proc._link import Link
-        from mt.aio.proc._pickling import not_importable
 
-        old, cls = self._link, type(self)
+        old, name = self._link, type(self).__qualname__
         report = _reporter(weakref.ref(self))
-        by_value = not_importable(cls)
-        link = Link(cls.__qualname__, self, by_value, report, context_vars, forward=forward)
+        link = Link(name, self, report, context_vars, forward=forward, host=host)
         self._link = link
         # Not at exit: the link sees to that by itself.
         link.forgotten = weakref.finalize(self, link.abandon, _GRACE)
@@ -291,7 +300,7 @@ class BgProcess(Block):
         if link.forget(number) and self._link is link:
             link.kill("since a send gave up that was to stop its work")
             link.finish_elsewhere(_GRACE)  # in synchronous mode nobody else would see to its end
-            self._start(link.context_vars, link.forward)
+            self._start(link.context_vars, link.forward, link.host)
 
     def _linked(self) -> Link:
         if self._link is None:

@@ -16,11 +16,13 @@ class Kind(Enum):
     PLAIN = "its methods do not block when they are asked not to"
     PROCESS = "a multiprocessing.Queue: its put does not block then, its get may"
     PIPE = "a multiprocessing.SimpleQueue: its methods cannot be asked not to block"
+    AWAITED = "its put and get are coroutine functions, with the arguments of those of `queue`"
     PROXY = "of a queue of a manager: each method waits for another process"
 
 
 MOST = 100  # classes to remember; arbitrary: some programs make classes without end
 plain_types: set[type] = {queue.Queue, queue.SimpleQueue}  # known to be PLAIN: quick to look up
+_COROUTINE = 0x80  # `inspect.CO_COROUTINE`
 
 
 @lru_cache
@@ -34,6 +36,14 @@ def kind_of(cls: type) -> Kind:
     managers = sys.modules.get("multiprocessing.managers")
     if managers is not None and issubclass(cls, managers.BaseProxy):
         return Kind.PROXY
+    if _is_coroutine_function(cls, "put") and _is_coroutine_function(cls, "get"):
+        return Kind.AWAITED
     if len(plain_types) < MOST:
         plain_types.add(cls)
     return Kind.PLAIN
+
+
+def _is_coroutine_function(cls: type, name: str) -> bool:
+    """Tell without `inspect`, which is slow to import."""
+    code = getattr(getattr(cls, name, None), "__code__", None)
+    return code is not None and bool(code.co_flags & _COROUTINE)

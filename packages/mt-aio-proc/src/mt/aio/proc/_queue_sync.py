@@ -7,12 +7,16 @@ from collections.abc import Callable
 from queue import Empty, Full
 from typing import Any
 
+from mt.aio.core import srun
 from mt.aio.proc._queue_kind import Kind, kind_of
 
 
 def get_here(q: Any, block: bool, timeout: float | None, interval: float) -> Any:
     """Get an item in this thread."""
-    if kind_of(q.__class__) is not Kind.PIPE:
+    kind = kind_of(q.__class__)
+    if kind is Kind.AWAITED:
+        return srun(q.get, block, timeout)
+    if kind is not Kind.PIPE:
         return q.get(*_arguments(block, timeout))
     if block and timeout is None:
         return q.get()
@@ -27,7 +31,9 @@ def get_here(q: Any, block: bool, timeout: float | None, interval: float) -> Any
 def put_here(q: Any, obj: Any, block: bool, timeout: float | None, interval: float) -> None:
     """Put an object in this thread."""
     kind = kind_of(q.__class__)
-    if kind is not Kind.PIPE:
+    if kind is Kind.AWAITED:
+        srun(q.put, obj, block, timeout)
+    elif kind is not Kind.PIPE:
         if kind is Kind.PROCESS:
             from mt.aio.proc._queue_process import prepared
 

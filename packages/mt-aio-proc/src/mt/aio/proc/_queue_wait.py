@@ -23,6 +23,8 @@ async def get(
         return await _plain_line(q, "not_empty", "empty", interval).wait(
             partial(q.get, False), Empty, deadline
         )
+    if kind is Kind.AWAITED:
+        return await q.get(timeout != 0, timeout)
     if kind is not Kind.PROXY:
         from mt.aio.proc._queue_process import getter_of
 
@@ -46,6 +48,8 @@ async def put(kind: Kind, q: Any, obj: Any, timeout: float | None, interval: flo
     if kind is Kind.PLAIN:
         line = _plain_line(q, "not_full", "full", interval)
         await line.wait(lambda: q.put(obj, False), Full, deadline)
+    elif kind is Kind.AWAITED:
+        await q.put(obj, timeout != 0, timeout)
     elif kind is Kind.PROXY:
         from mt.aio.proc._queue_remote import remote_putter
 

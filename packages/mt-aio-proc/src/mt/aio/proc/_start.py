@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mt.aio.proc._handle import Handle
 
 
+AHEAD: list[str] = []  # folders that children import from before all others
+
+
 @dataclass(frozen=True)
 class Child:
     """A started child and the parent's ends of what connects the two."""
@@ -182,7 +185,7 @@ def greeting(segments: list[Buffer], forward: tuple[str, ...] = ()) -> list[Buff
 def _world(forward: tuple[str, ...] = ()) -> bytes:
     """Where to import from, and what else a child takes over from this process as it is now."""
     world = {
-        "path": [str(os.fsdecode(entry)) for entry in sys.path],  # some are no plain str
+        "path": AHEAD + [str(os.fsdecode(entry)) for entry in sys.path],  # some are no plain str
         "argv": [str(argument) for argument in sys.argv],
         "environ": {bytes(name): bytes(value) for name, value in os.environb.items()},
         "forward": forward,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from mt.aio.proc._frames import PART, Frame
 
 if TYPE_CHECKING:
-    from mt.aio.proc._driver import Driver
+    from mt.aio.proc._line import Watch
 
 Outcome: TypeAlias = Frame | Callable[[], BaseException]
 """The reply, or what makes the error for who waits in vain."""
@@ -29,7 +29,7 @@ class Waiter(Protocol):
 class ThreadWaiter:
     """Waits by blocking its thread, which watches the descriptors meanwhile."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Watch) -> None:
         self._driver = driver
         self._outcomes: deque[Outcome] = deque()
 
