@@ -124,7 +124,7 @@ async def then(call: Call) -> str:
     """Say whether the next call works."""
     worker = getattr(call, "worker", None)
     how = await ended(call, work.echo, 1)
-    if how != "answers" and hasattr(worker, "restart"):
+    if how != "answers" and worker is not None and hasattr(worker, "restart"):
         worker.restart()
         if await ended(call, work.echo, 1) == "answers":
             return "restart() helps"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+import re
 import shutil
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,19 +28,14 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 @pytest.fixture(scope="module")
 def address(fresh_site):
-    """Serve the site to this machine alone; give its address."""
-    handler = functools.partial(Quiet, directory=str(fresh_site))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
-
-    def log_message(self, *_):
-        """Say nothing."""
+    """Serve the site to this machine alone, in a process of its own; give its address."""
+    command = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]
+    server = subprocess.Popen(
+        command, cwd=fresh_site, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    with server:
+        yield re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())[0]
+        server.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -55,34 +50,51 @@ def browser():
         chromium.close()
 
 
+class Reader:
+    """A tab with one scheme, which notes what goes wrong in it."""
+
+    def __init__(self, browser, address, scheme):
+        self.context = browser.new_context(base_url=address, color_scheme=scheme)
+        self.tab = self.context.new_page()
+        self.wrong = []
+        self.tab.on("console", self.on_console)
+        self.tab.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.tab.on(
+            "response", lambda r: r.status >= 400 and self.wrong.append(f"{r.status} {r.url}")
+        )
+        self.tab.on("request", self.on_request)
+
+    def on_console(self, message):
+        """Note what the console complains of."""
+        if message.type in {"error", "warning"}:
+            self.wrong.append(message.text)
+
+    def on_request(self, request):
+        """Note what is fetched from elsewhere."""
+        if urlsplit(request.url).hostname not in {"127.0.0.1", None}:
+            self.wrong.append(request.url)
+
+    def visit(self, page, width="desk"):
+        """Open a page in a window of some width."""
+        self.wrong.clear()
+        self.resize(width)
+        path = page.removesuffix(".md").removesuffix("index")
+        self.tab.goto(f"/{path}/" if path else "/", wait_until="load")
+        self.tab.add_style_tag(content="* { transition: none !important }")  # nothing on its way
+        return self.tab
+
+    def resize(self, width):
+        """Give the window another width."""
+        self.tab.set_viewport_size({"width": WIDTHS[width], "height": 800})
+
+
 @pytest.fixture(scope="module")
 def readers(browser, address):
-    """Give a browsing context for each width and scheme; what goes wrong in one is noted."""
-    contexts = {}
-    for width, pixels in WIDTHS.items():
-        for scheme in SCHEMES:
-            size = {"width": pixels, "height": 800}
-            contexts[width, scheme] = browser.new_context(
-                base_url=address, viewport=size, color_scheme=scheme
-            )
-    yield contexts
-    for context in contexts.values():
-        context.close()
-
-
-def visit(context, page):
-    """Open a page in a new tab; give the tab and the list of what went wrong in it."""
-    tab, wrong = context.new_page(), []
-    tab.on("console", lambda m: m.type in {"error", "warning"} and wrong.append(m.text))
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("response", lambda r: r.status >= 400 and wrong.append(f"{r.status} {r.url}"))
-    tab.on(
-        "request",
-        lambda r: urlsplit(r.url).hostname in {"127.0.0.1", None} or wrong.append(r.url),
-    )
-    path = page.removesuffix(".md").removesuffix("index")
-    tab.goto(f"/{path}/" if path else "/", wait_until="load")
-    return tab, wrong
+    """Give a reader for each scheme."""
+    found = {scheme: Reader(browser, address, scheme) for scheme in SCHEMES}
+    yield found
+    for reader in found.values():
+        reader.context.close()
 
 
 # What is wider than the window and no element around it scrolls; the whole page would.
@@ -97,45 +109,41 @@ TOO_WIDE = """() => {
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("page", PAGES)
-def test_page(readers, page, width, scheme):
+def test_page(readers, page, scheme):
     """No error, nothing fetched from elsewhere, nothing wider than the window; the right scheme."""
-    tab, wrong = visit(readers[width, scheme], page)
-    try:
-        assert wrong == []
-        assert tab.locator("h1").count() == 1
+    reader = readers[scheme]
+    tab = reader.visit(page, "phone")
+    assert tab.locator("h1").count() == 1
+    assert tab.evaluate("document.body.dataset.mdColorScheme") == SCHEMES[scheme]
+    for width, pixels in WIDTHS.items():
+        reader.resize(width)
         assert tab.evaluate(TOO_WIDE) == []
-        assert tab.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
-        assert tab.evaluate("document.body.dataset.mdColorScheme") == SCHEMES[scheme]
-    finally:
-        tab.close()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= pixels
+    assert reader.wrong == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_search(readers, width):
     """Searching for a name of the reference finds the page that documents it."""
-    tab, wrong = visit(readers[width, "light"], "index.md")
-    try:
-        if width == "phone":
-            tab.locator("label.md-header__button[for=__search]").click()
-        tab.locator("[data-md-component=search-query]").fill("CreateFileH5")
-        found = tab.locator(".md-search-result__link[href*='reference/h5']")
-        found.first.wait_for(state="attached")
-        assert wrong == []
-    finally:
-        tab.close()
+    reader = readers["light"]
+    tab = reader.visit("index.md", width)
+    if width == "phone":
+        tab.locator("label.md-header__button[for=__search]").click()
+    tab.locator("[data-md-component=search-query]").press_sequentially("CreateFileH5")
+    found = tab.locator(".md-search-result__link[href*='reference/h5']")
+    found.first.wait_for(state="attached")
+    assert reader.wrong == []
 
 
 def test_the_scheme_can_be_chosen(readers):
     """The button of the scheme changes the colours of the page and of the drawings in it."""
-    tab, _ = visit(readers["desk", "light"], "explain/design.md")
+    tab = readers["light"].visit("explain/design.md")
     ink = "getComputedStyle(document.querySelector('.mt-chart')).fill"
+    before = tab.evaluate(ink)
     try:
-        before = tab.evaluate(ink)
         tab.locator("label[for=__palette_1]").first.click()
         assert tab.evaluate("document.body.dataset.mdColorScheme") == "slate"
         assert tab.evaluate(ink) != before
     finally:
         tab.evaluate("localStorage.clear()")
-        tab.close()
