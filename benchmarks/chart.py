@@ -50,10 +50,13 @@ FILES = tuple(
         ("read_binary, one by one", "aiofiles"),
         ("read_binary, 64 at a time", "aiofiles"),
         ("read_binary, gathered", "aiofiles"),
+        ("read_binary, disk, inline, one by one", "aiofiles"),
+        ("read_binary, disk, inline, gathered", "aiofiles"),
         ("read_many", "aiofiles, gathered"),
         ("write_binary, one by one", "aiofiles"),
         ("write_binary, 64 at a time", "aiofiles"),
         ("write_binary, gathered", "aiofiles"),
+        ("1000 writes at once, disk, full", "fsync each, one by one"),
     )
 )
 
@@ -201,7 +204,7 @@ def kept() -> dict[Path, str]:
     """Give the charts that are kept as files, because they are shown outside of the site too."""
     found = reports()
     summary = "Time of mt.aio as a part of its peers', on a logarithmic scale"
-    files = "Time of mt.aio as a part of that of aiofiles, for files of 4 KiB"
+    files = "Time of mt.aio as a part of that of others, for files of 4 KiB"
     explain = ROOT / "docs" / "explain"
     stall = json.loads(h5_stall.RESULT.read_text(encoding="utf-8"))
     return {

@@ -26,6 +26,7 @@ from typing import Any
 import _fault_files
 import _fault_processes
 from _fault_place import FILES, PATIENCE, Outcome, Place, python_of, started
+from run import mtbase_version
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "faults.json"
@@ -160,10 +161,8 @@ def machine() -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    if python := python_of("mtbase"):
-        ask = "import importlib.metadata as m; print(m.version('mtbase'))"
-        found = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True)
-        versions["mtbase"] = found.stdout.strip()
+    if python_of("mtbase"):
+        versions["mtbase"] = mtbase_version()
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -99,12 +99,15 @@ def facts(machine: dict[str, Any]) -> str:
         for name, version in machine["versions"].items()
         if version != "not installed" and not name.startswith("mt-aio")
     )
+    hardware = f"{machine['cores']} cores"
+    if machine.get("processor"):
+        hardware += f" of {machine['processor']}"
     load = f"load {machine['load']:.1f}"
     if "load_after" in machine:
         load += f" before and {machine['load_after']:.1f} after"
     return (
         f"Measured on {machine['date'][:10]} with mt-aio {machine['versions']['mt-aio-core']}, "
-        f"Python {machine['python']}, {machine['system']}, {machine['cores']} cores, {load}; "
+        f"Python {machine['python']}, {machine['system']}, {hardware}, {load}; "
         f"{versions}."
     )
 
@@ -119,7 +122,12 @@ def table(report: dict[str, Any]) -> Iterator[str]:
             yield f"| {name} | {row} |"
             name = ""
     yield ""
-    yield from (f"- {cell(c['case'])}: {c['notes']}" for c in report["cases"] if c["notes"])
+    for case in report["cases"]:
+        if case["notes"]:
+            yield f"- {cell(case['case'])}: {cell(case['notes'])}"
+        date = case.get("date", report["machine"]["date"])[:10]  # of a case that was measured alone
+        if date != report["machine"]["date"][:10]:
+            yield f"- {cell(case['case'])}: measured on {date}"
 
 
 def _against(case: dict[str, Any]) -> Iterator[str]:

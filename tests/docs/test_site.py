@@ -116,6 +116,7 @@ def test_page(readers, page, scheme):
     tab = reader.visit(page, "phone")
     assert tab.locator("h1").count() == 1
     assert tab.evaluate("document.body.dataset.mdColorScheme") == SCHEMES[scheme]
+    tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     for width, pixels in WIDTHS.items():
         reader.resize(width)
         assert tab.evaluate(TOO_WIDE) == []
