@@ -24,6 +24,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 # Units of the drawing; arbitrary, but legible when a phone shows all of it.
 NAMES, BARS, FIGURES = 196, 196, 52
 ROW, HEAD = 19, 26
+LEAST = (
+    1e-5  # where the scale ends: a time less a start-up's, as of an import, may be nothing at all
+)
 Report = dict[str, Any]
 
 # (suite, case, peer, how the chart calls it); what has not been measured is left out.
@@ -84,7 +87,7 @@ def reports() -> dict[str, Report]:
     found = {}
     for path in sorted(RESULTS.glob("*.json")):
         report = json.loads(path.read_text(encoding="utf-8"))
-        if "cases" in report and not report["quick"]:
+        if "cases" in report and not report.get("quick"):
             found[report["suite"]] = report
     return found
 
@@ -137,11 +140,12 @@ def draw(title: str, groups: Iterable[Group], *, alone: bool = False) -> str:
     """
     groups = list(groups)
     bars = [bar for group in groups for bar in group.bars]
-    least = floor(log10(min([0.5, *(bar.low for bar in bars)])))
+    least = floor(log10(max(LEAST, min([0.5, *(bar.low for bar in bars)]))))
     most = ceil(log10(max([2.0, *(bar.high for bar in bars)])))
 
     def place(ratio: float) -> float:
-        return round(NAMES + BARS * (log10(ratio) - least) / (most - least), 1)
+        power = log10(max(ratio, 10.0**least))
+        return round(NAMES + BARS * (power - least) / (most - least), 1)
 
     powers = range(least, most + 1)
     parts, y = list(_scale(powers, place)), HEAD
@@ -206,14 +210,16 @@ def kept() -> dict[Path, str]:
     summary = "Time of mt.aio as a part of its peers', on a logarithmic scale"
     files = "Time of mt.aio as a part of that of others, for files of 4 KiB"
     explain = ROOT / "docs" / "explain"
-    stall = json.loads(h5_stall.RESULT.read_text(encoding="utf-8"))
-    return {
+    charts = {
         ROOT / "docs" / "assets" / "summary.svg": draw(
             summary, [Group("", chosen(found, SUMMARY))], alone=True
         ),
         explain / "file-io.svg": draw(files, [Group("", chosen(found, FILES))], alone=True),
-        explain / "h5_stall.svg": h5_stall.draw(stall),
     }
+    if h5_stall.RESULT.is_file():
+        stall = json.loads(h5_stall.RESULT.read_text(encoding="utf-8"))
+        charts[explain / "h5_stall.svg"] = h5_stall.draw(stall)
+    return charts
 
 
 def main() -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-
 from made import benchmarks, diagrams, faults, notebook
+
+del sys.path[0]
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 import chart
+
+del sys.path[0]
 
 TITLES = {
     "core": "Runners and worker threads",

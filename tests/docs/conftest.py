@@ -42,9 +42,7 @@ def made() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    path = list(sys.path)
     spec.loader.exec_module(module)
-    sys.path[:] = path  # as mkdocs does
     return module
 
 

@@ -124,6 +124,12 @@ def test_a_bar_is_where_its_ratio_is(chart):
     assert "<style>" in chart.draw("", [chart.Group("", tuple(bars))], alone=True)
 
 
+def test_a_bar_of_nothing_is_as_long_as_the_scale(chart):
+    """Of a time that is nothing, or less as measured, no logarithm is taken."""
+    svg = chart.draw("", [chart.Group("", (chart.Bar("none", 0.0, -0.1, 1.0),))])
+    assert f'<rect x="{chart.NAMES}.0"' in svg
+
+
 @pytest.mark.parametrize(
     ("ratio", "text"),
     [
