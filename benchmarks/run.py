@@ -26,7 +26,6 @@ PACKAGES = (
     *("aiofile", "aiofiles", "aiojobs", "aiometer", "aiomultiprocess", "anyio", "asgiref"),
     *("cloudpickle", "culsans", "h5py", "janus", "loky", "numpy", "pebble", "trio"),
     *("trio-parallel", "uvloop"),
-    *("isal", "zarr", "zlib-ng"),
 )
 
 
