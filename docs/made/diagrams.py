@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mean
 
 from made.svg import arrow, box, figure, line, text
 
@@ -68,16 +69,11 @@ def pieces() -> str:
     """Draw the distributions, each above those that it needs."""
     needs = members()
     needs.pop("mt-aio")  # the facade needs them all, through extras
-    rows: list[list[str]] = []
-    for height in range(max(level(name, needs) for name in needs), -1, -1):
-        names = [name for name in needs if level(name, needs) == height]
-        rows += [names[i : i + IN_A_ROW] for i in range(0, len(names), IN_A_ROW)]
+    rows = arranged(needs)
     place = {}
-    for number, names in enumerate(rows):
-        width = min(130.0, (WIDTH - GAP * (len(names) - 1)) / len(names))
-        left = (WIDTH - width * len(names) - GAP * (len(names) - 1)) / 2
-        for column, name in enumerate(names):
-            place[name] = (left + column * (width + GAP), 70.0 + STEP * number, width)
+    for number, row in enumerate(reversed(rows)):
+        for name, (x, width) in row.items():
+            place[name] = (x, 70.0 + STEP * number, width)
     parts = [
         box(1, 1, WIDTH - 2, BOX, ["mt-aio", "the facade mt.aio: all names, each piece an extra"])
     ]
@@ -90,6 +86,24 @@ def pieces() -> str:
         parts.append(box(x, y, width, BOX, [name, ", ".join(others) or "needs nothing else"]))
     height = 70 + STEP * (len(rows) - 1) + BOX + 2
     return figure(WIDTH, height, parts, "The pieces; an arrow leads to what a piece needs")
+
+
+def arranged(needs: dict[str, list[str]]) -> list[dict[str, tuple[float, float]]]:
+    """Give the rows from the ground up: where each box begins, and its width.
+
+    A piece is put as near above those that it needs as may be, so that few arrows cross.
+    """
+    centre = {"": 0.0}  # the ground
+    rows = []
+    for height in range(max(level(name, needs) for name in needs) + 1):
+        names = [name for name in needs if level(name, needs) == height]
+        names.sort(key=lambda name: mean(centre[n] for n in direct(name, needs) or [""]))
+        for row in (names[i : i + IN_A_ROW] for i in range(0, len(names), IN_A_ROW)):
+            width = min(130.0, (WIDTH - GAP * (len(row) - 1)) / len(row))
+            left = (WIDTH - width * len(row) - GAP * (len(row) - 1)) / 2
+            rows.append({n: (left + i * (width + GAP), width) for i, n in enumerate(row)})
+            centre |= {name: x + width / 2 for name, (x, width) in rows[-1].items()}
+    return rows
 
 
 def write() -> str:

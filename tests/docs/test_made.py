@@ -212,6 +212,14 @@ def test_every_distribution_is_drawn(made):
     assert made.diagrams.direct("mt-aio-h5", made.diagrams.members()) == ["mt-aio-fs"]
 
 
+def test_a_piece_is_near_those_that_it_needs(made):
+    """Rows go by dependencies, and within a row arrows do not cross."""
+    needs = {"a": [], "b": ["a"], "c": ["a"], "d": ["c", "x"], "e": ["b", "a"]}
+    ground, middle, top = made.diagrams.arranged(needs)
+    assert (list(ground), list(middle), list(top)) == (["a"], ["b", "c"], ["e", "d"])
+    assert made.diagrams.direct("e", needs) == ["b"]
+
+
 def test_hooks_use_nothing_but_the_standard_library(made):
     """The environment of the site has none of our packages, nor their dependencies."""
     for path in (*(ROOT / "docs" / "made").glob("*.py"), ROOT / "benchmarks" / "chart.py"):
