@@ -14,7 +14,7 @@ async def main() -> None:
     async with AprocManager(max_concurrency=10) as manager:
         for number in range(100):
             await manager.send(save(number))
-    print(len(done), "saved")  # the end of the block has waited, and has raised what failed
+    print(len(done), "saved")  # the end of the block has waited; what failed is raised
 
 
 asyncio.run(main())

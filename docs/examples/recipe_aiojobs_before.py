@@ -12,10 +12,9 @@ async def save(number: int) -> None:
 
 async def main() -> None:
     async with aiojobs.Scheduler(limit=10) as scheduler:
-        jobs = [await scheduler.spawn(save(number)) for number in range(100)]
-        for job in jobs:
-            await job.wait()  # or the end of the block closes those that are left
-    print(len(done), "saved")
+        for number in range(100):
+            await scheduler.spawn(save(number))
+    print(len(done), "saved")  # the end of the block has waited; what failed is in the log
 
 
 asyncio.run(main())
