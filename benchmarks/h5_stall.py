@@ -16,6 +16,8 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
+from _style import STYLE
+
 RESULT = Path(__file__).parent / "results" / "h5_stall.json"
 CHART = Path(__file__).parents[1] / "docs" / "explain" / "h5_stall.svg"
 LEFT, TOP, WIDTH, HEIGHT = 64, 40, 560, 200
@@ -73,16 +75,17 @@ def draw(result: dict[str, Any]) -> str:
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 16} '
             f'{TOP + HEIGHT + 48}" font-family="sans-serif" font-size="12" role="img" '
-            'aria-label="Longest gap of the event loop over time, plain h5py against mt.aio">'
+            'class="mt-chart" fill="var(--ink)"><title>'
+            "Longest gap of the event loop over time, plain h5py against mt.aio</title>"
+            f"<style>{STYLE}</style>"
         ),
-        '<rect width="100%" height="100%" fill="#fff"/>',
         f'<text x="{LEFT}" y="20" font-size="14">Gap of the event loop, 32 MB of gzip</text>',
     ]
     for gap, label in ((1, "1 ms"), (10, "10 ms"), (100, "100 ms"), (1000, "1 s")):
         y = height(gap)
-        lines.append(f'<path d="M{LEFT} {y}h{WIDTH}" stroke="#ddd"/>')
+        lines.append(f'<path d="M{LEFT} {y}h{WIDTH}" stroke="var(--rule)"/>')
         lines.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{label}</text>')
-    for name, colour in (("h5py", "#c62828"), ("mt.aio", "#283593")):
+    for name, colour in (("h5py", "var(--more)"), ("mt.aio", "var(--less)")):
         bars = "".join(
             f"M{LEFT + WIDTH * at / end:.1f} {TOP + HEIGHT}V{height(gap)}"
             for at, gap in result[name]
@@ -95,7 +98,7 @@ def draw(result: dict[str, Any]) -> str:
             f'{"end" if x > LEFT + WIDTH / 2 else "start"}">{name}: {longest[1]:.0f} ms</text>'
         )
     foot = TOP + HEIGHT
-    lines.append(f'<path d="M{LEFT} {foot}h{WIDTH}" stroke="#000"/>')
+    lines.append(f'<path d="M{LEFT} {foot}h{WIDTH}" stroke="var(--ink)"/>')
     lines.append(f'<text x="{LEFT + WIDTH}" y="{foot + 18}" text-anchor="end">{end:.0f} ms</text>')
     lines.append(f'<text x="{LEFT}" y="{foot + 18}">0</text>')
     lines.append(f'<text x="{LEFT + WIDTH / 2}" y="{foot + 36}" text-anchor="middle">time</text>')

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import platform
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -122,14 +123,36 @@ def machine() -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "not installed"
+    versions["mtbase"] = mtbase_version()
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": processor(),
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
         "versions": versions,
     }
+
+
+def mtbase_version() -> str:
+    """Ask the environment that has mtbase."""
+    python = os.environ.get("MT_AIO_BENCH_MTBASE")
+    if not python:
+        return "not installed"
+    ask = "import importlib.metadata as m; print(m.version('mtbase'))"
+    done = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def processor() -> str:
+    """Name the processor, where the system tells (Linux)."""
+    try:
+        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2] for line in facts.splitlines() if line.startswith("model name")]
+    return names[0].strip() if names else platform.machine()
 
 
 if __name__ == "__main__":

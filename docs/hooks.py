@@ -1,18 +1,27 @@
-"""mkdocs: the project's own files at the root are pages of the site as well.
+"""mkdocs: what the site makes of the project's files when it is built.
 
-Their relative links lead from the root; on the site the same files are elsewhere.
+The project's own files at the root are pages as well; their relative links, which lead from the
+root, are turned. A line `<!-- made: module.function -->` becomes what that function of docs/made/
+returns: tables and drawings taken from the sources, so that they cannot grow stale.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made import benchmarks, diagrams, faults, notebook
+
+del sys.path[0]
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.pages import Page
 
+DOCS = Path(__file__).parent
 SOURCES = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
@@ -22,15 +31,27 @@ SOURCES = {
 PAGES = {source: page for page, source in SOURCES.items()}
 
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
+MADE = re.compile(r"^<!-- made: (\w+)\.(\w+) -->$", re.MULTILINE)
+IMAGE = re.compile(r"^!\[[^\]]*\]\(([\w./-]+\.svg)\)$", re.MULTILINE)
+STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
+
+MAKERS = {
+    "benchmarks": benchmarks,
+    "diagrams": diagrams,
+    "faults": faults,
+    "notebook": notebook,
+}
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, **_: Any) -> str:
-    """Replace the page's text by that of the file it stands for."""
+    """Replace the page's text by that of the file it stands for, and make what is to be made."""
     source = SOURCES.get(page.file.src_uri)
-    if source is None:
-        return markdown
-    text = (Path(config.config_file_path).parent / source).read_text(encoding="utf-8")
-    return LINK.sub(lambda link: page_of(link[1]), text)
+    if source is not None:
+        text = (Path(config.config_file_path).parent / source).read_text(encoding="utf-8")
+        markdown = LINK.sub(lambda link: page_of(link[1]), text)
+    markdown = MADE.sub(make, markdown)
+    folder = (DOCS / page.file.src_uri).parent
+    return IMAGE.sub(lambda image: inline(image, folder), markdown)
 
 
 def page_of(path: str) -> str:
@@ -39,3 +60,18 @@ def page_of(path: str) -> str:
     One that leads nowhere on the site is left alone: the strict build complains about it.
     """
     return PAGES.get(path) or path.removeprefix("docs/")
+
+
+def make(match: re.Match[str]) -> str:
+    """Call the function of docs/made/ that a line names."""
+    text: str = getattr(MAKERS[match[1]], match[2])()
+    return text
+
+
+def inline(image: re.Match[str], folder: Path) -> str:
+    """Put a chart of ours into the page itself, where it takes the colours of the scheme."""
+    path = folder / image[1]
+    svg = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if 'class="mt-chart"' not in svg:
+        return image[0]
+    return f'<figure class="mt-figure">{STYLE.sub("", svg).strip()}</figure>'

@@ -6,9 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("*.md", "*.yml", "docs/**/*.*", "packages/*/src/**/*.py", "benchmarks/results/*.json")
 
 
 @pytest.fixture
@@ -37,3 +42,28 @@ def run_example(tmp_path: Path) -> Callable[[str], str]:
         return ended.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made() -> ModuleType:
+    """Give docs/hooks.py, whose names are the modules that make parts of pages."""
+    spec = spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def fresh_site() -> Path:
+    """Give the folder of the built site; skip where there is none, or an older one."""
+    index = ROOT / "site" / "index.html"
+    if not index.is_file():
+        pytest.skip("there is no site/: run scripts/docs")
+    built = index.stat().st_mtime
+    for pattern in SOURCES:
+        for path in ROOT.glob(pattern):
+            if "__pycache__" not in path.parts and path.stat().st_mtime > built:
+                pytest.skip(f"site/ is older than {path.relative_to(ROOT)}: run scripts/docs")
+    return index.parent

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,22 @@ READMES = [
 PAGES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INCLUSION = re.compile(r'^--8<-- "(.*)"$', re.MULTILINE)
+INCLUSION = re.compile(r'^ *--8<-- "(.*)"$', re.MULTILINE)
+
+
+# What the programs that the recipes replace are written with; not all is there for each Python.
+PEERS = {"aiojobs", "asgiref", "atomicwrites", "janus", "nest_asyncio", "pebble"}
+
+
+def _imported(source: str) -> set[str]:
+    """Name the packages that a script imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def _blocks(path: str) -> list[str]:
@@ -27,9 +44,17 @@ def _blocks(path: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script(name, run_example):
-    """A script of docs/examples runs, and prints what the file beside it holds, if there is one."""
-    printed = run_example((EXAMPLES / name).read_text(encoding="utf-8"))
-    expected = (EXAMPLES / name).with_suffix(".txt")
+    """A script of docs/examples runs, and prints what the file beside it holds, if there is one.
+
+    What a recipe makes of a program prints the same as the program did before.
+    """
+    source = (EXAMPLES / name).read_text(encoding="utf-8")
+    if "nest_asyncio" in _imported(source) and sys.version_info >= (3, 14):
+        pytest.skip("nest_asyncio, which is archived, does not know this Python")
+    for peer in sorted(_imported(source) & PEERS):
+        pytest.importorskip(peer, reason=f"{peer} is not installed")
+    printed = run_example(source)
+    expected = (EXAMPLES / name.replace("_before.", "_after.")).with_suffix(".txt")
     if expected.exists():
         assert printed == expected.read_text(encoding="utf-8")
     else:

@@ -267,3 +267,24 @@ def test_the_cure_without_extras(main, monkeypatch):
     monkeypatch.setattr(main, "version_of", {"mt-aio": "2.0.0", "mt-aio-core": "1.0.0"}.get)
     (fault,) = (line.text for line in main.pieces() if line.bad)
     assert fault.endswith("pip install -U mt-aio")
+
+
+def test_extras(site):
+    """Each extra of a piece is named: as there, or with what is missing and the command."""
+    record(site, "mt-aio-h5")
+    record(site, "here")
+    metadata = site.aio.parents[1] / "mt_aio_h5-1.2.3.dist-info" / "METADATA"
+    with metadata.open("a") as file:
+        file.write("Requires-Dist: here>=1; extra == 'plugins'\n")
+        file.write(
+            "Requires-Dist: nowhere[x]<3,>=1.7 ; python_version > '3' and extra == \"fast\"\n"
+        )
+        file.write("Requires-Dist: always>=1\n")
+    status, lines = report(site)
+    assert status == 0
+    begin = lines.index("Extras of the pieces") + 1
+    assert lines[begin : begin + 3] == [
+        '  mt-aio-h5[fast]           without nowhere: pip install "mt-aio-h5[fast]"',
+        "  mt-aio-h5[plugins]        there",
+        "Used by the pieces",
+    ]

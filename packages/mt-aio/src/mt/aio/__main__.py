@@ -35,6 +35,9 @@ NEEDS = {
     "IPython": "mt.aio.core.ipython",
 }
 
+# A requirement that an extra brings: its name, and the extra's.
+EXTRA = re.compile(r"([\w.-]+).*;.*\bextra *== *['\"]([\w.-]+)['\"]")
+
 REINSTALL = "pip install --force-reinstall --no-deps"
 IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
 REMOTE = re.compile(r"nfs\d?|cifs|smb\d?|9p|ceph|lustre|gpfs|beegfs|afs|fuse\..*")
@@ -80,6 +83,19 @@ def _upgrade() -> str:
     """Name the command that brings all installed pieces to one version."""
     there = [piece for piece in PIECES if piece != "core" and version_of(f"mt-aio-{piece}")]
     return f'pip install -U "mt-aio[{",".join(there)}]"' if there else "pip install -U mt-aio"
+
+
+def extras() -> Iterator[Line]:
+    """Tell which extras the installed pieces have, and what is missing for each."""
+    for name in (f"mt-aio-{piece}" for piece in PIECES if version_of(f"mt-aio-{piece}")):
+        wanted: dict[str, list[str]] = {}
+        for requirement in importlib.metadata.requires(name) or []:
+            if match := EXTRA.match(requirement):
+                wanted.setdefault(match[2], []).append(match[1])
+        for extra, brought in sorted(wanted.items()):
+            missing = ", ".join(need for need in brought if version_of(need) is None)
+            cure = f'without {missing}: pip install "{name}[{extra}]"'
+            yield Line(f"{f'{name}[{extra}]':25} {cure if missing else 'there'}")
 
 
 def needs() -> Iterator[Line]:
@@ -257,6 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
         "Python": [Line(f"{python} on {platform.platform()}"), Line(sys.executable)],
         "Pieces": list(pieces()),
         "Facade": list(facade()),
+        "Extras of the pieces": list(extras()),
         "Used by the pieces": list(needs()),
         "Loops and processes": list(facilities()),
         "Folders": [line for path in folders for line in folder(path)],
