@@ -17,7 +17,7 @@ import pytest
 
 from mt.aio.h5 import CreateFileH5, OpenFileH5, _codec, _read, h5_load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]  # Keras takes its time
 
 OWN = Path(h5py.__file__).parent / "tests" / "data_files"
 
