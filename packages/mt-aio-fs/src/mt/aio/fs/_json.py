@@ -9,6 +9,7 @@ from mt.aio.core import asyn
 from mt.aio.core.lowlevel import offload
 from mt.aio.fs._path import absolute, check_path
 from mt.aio.fs._read import read_file
+from mt.aio.fs._remote import remote_of
 from mt.aio.fs._write import write_content
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ async def json_load(
         UnicodeDecodeError: if it is not UTF-8; likewise
         OSError: what the system reports, such as `FileNotFoundError`
     """
-    path = absolute(check_path(filepath))
+    path = check_path(filepath)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        data = await remote.read(path, None, context_vars=context_vars)
+        return await offload(_parse, data, path, kwargs, context_vars=context_vars)
+    path = absolute(path)
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)
 
 
@@ -101,9 +106,12 @@ async def json_save(  # noqa: PLR0917 - the reference fixes them
 
 
 def _load(filepath: str, options: dict[str, Any]) -> Any:
+    return _parse(read_file(filepath), filepath, options)
+
+
+def _parse(data: bytes, filepath: str, options: dict[str, Any]) -> Any:
     from mt.aio.fs._codec import load
 
-    data = read_file(filepath)
     try:
         return load(data.decode("utf-8-sig"), options)
     except ValueError as exc:  # not JSON, or not UTF-8

@@ -13,6 +13,7 @@ from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS
 from mt.aio.fs._check import check_size, check_text_options
 from mt.aio.fs._path import absolute, check_path
+from mt.aio.fs._remote import remote_of
 
 if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
@@ -53,7 +54,10 @@ async def read_binary(
 
     **Cancellation**: ends the wait at once; what is read after that is dropped.
     """
-    path, size = absolute(check_path(filepath)), check_size(size)
+    path, size = check_path(filepath), check_size(size)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        return await remote.read(path, size, context_vars=context_vars)
+    path = absolute(path)
     return await offload(read_file, path, size, context_vars=context_vars, abandon_on_cancel=True)
 
 
@@ -91,9 +95,13 @@ async def read_text(
         IsADirectoryError: if the path leads to a folder
         OSError: what the system reports, such as `FileNotFoundError`
     """
-    path, size = absolute(check_path(filepath)), check_size(size)
+    path, size = check_path(filepath), check_size(size)
     check_text_options(encoding, errors, newline)
     options = (encoding, errors, newline)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        data = await remote.read(path, size and size + 1, context_vars=context_vars)
+        return await offload(_text_of, data, path, size, options, context_vars=context_vars)
+    path = absolute(path)
     return await offload(
         _read_text, path, size, options, context_vars=context_vars, abandon_on_cancel=True
     )
@@ -157,6 +165,12 @@ def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
 def _read_text(filepath: str, size: int | None, options: tuple[str, str, str | None]) -> str:
     # One byte more than asked for tells whether the size really cuts something off.
     data = read_file(filepath, None if size is None else size + 1)
+    return _text_of(data, filepath, size, options)
+
+
+def _text_of(
+    data: bytes, filepath: str, size: int | None, options: tuple[str, str, str | None]
+) -> str:
     cut = size is not None and len(data) > size
     try:
         return decode(data[:size] if cut else data, *options, final=not cut)

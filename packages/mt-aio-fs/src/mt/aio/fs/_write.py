@@ -18,6 +18,7 @@ from mt.aio.fs._atomic import Replacement, Target, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode, check_text_options
 from mt.aio.fs._durability import durability_of, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
+from mt.aio.fs._remote import remote_of
 from mt.aio.fs._special import write_special
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mt.aio.fs._durability import Durability
 
     Flat: TypeAlias = bytes | memoryview
+    Writer: TypeAlias = Callable[[str, Flat, int | None, Durability, bool, bool], int]
 
 
 @asyn
@@ -181,21 +183,26 @@ async def write_content(
     The function runs in the hop that writes; before the future is returned if the write is
     delayed, as the caller may change the object after that.
     """
-    path = absolute(check_path(filepath))
+    path = check_path(filepath)
     check_file_mode(file_mode)
     options = (file_mode, durability_of(context_vars, durability), make_dirs, exclusive)
-    key = order_key(path)
+    write: Writer = write_file
+    if "://" in path and (remote := remote_of(path)) is not None:
+        write, key = remote.write, path
+    else:
+        path = absolute(path)
+        key = order_key(path)
     if delayed and is_async(context_vars):
         if not isinstance(content, bytes):
             content = await offload(
                 _snapshot, content, context_vars=context_vars, order=("serialise", key)
             )
-        return submit(write_file, path, content, *options, order=key)
+        return submit(write, path, content, *options, order=key)
     if isinstance(content, bytes):
-        return await offload(
-            write_file, path, content, *options, context_vars=context_vars, order=key
-        )
-    return await offload(_write, path, content, *options, context_vars=context_vars, order=key)
+        return await offload(write, path, content, *options, context_vars=context_vars, order=key)
+    return await offload(
+        _write, write, path, content, *options, context_vars=context_vars, order=key
+    )
 
 
 def write_file(  # noqa: PLR0917 - a job's arguments have no names
@@ -277,8 +284,8 @@ def encode(text: str, encoding: str, errors: str, newline: str | None) -> bytes:
     return text.encode(encoding, errors)
 
 
-def _write(filepath: str, content: Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]) -> int:
-    return write_file(filepath, content(), *options)
+def _write(write: Writer, filepath: str, content: Callable[[], Flat], *options: Any) -> int:
+    return write(filepath, content(), *options)
 
 
 def _snapshot(content: Callable[[], Flat]) -> bytes:

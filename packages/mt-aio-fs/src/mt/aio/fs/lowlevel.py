@@ -21,12 +21,14 @@ from mt.aio.fs._check import check_file_mode
 from mt.aio.fs._durability import Durability, durability_of, flush_file, flush_folder, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
 from mt.aio.fs._read import read_file
+from mt.aio.fs._remote import Remote, remote_of
 from mt.aio.fs._temporary import TEMPORARY_SUFFIX
 from mt.aio.fs._write import write_file
 
 __all__ = [
     "TEMPORARY_SUFFIX",
     "Durability",
+    "Remote",
     "Replacement",
     "Target",
     "absolute",
@@ -38,6 +40,7 @@ __all__ = [
     "make_folders",
     "order_key",
     "read_file",
+    "remote_of",
     "resolve_target",
     "write_all",
     "write_file",
