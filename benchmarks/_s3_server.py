@@ -28,7 +28,9 @@ def s3_server(bucket: str) -> Iterator[str]:
     server = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         address = next(
-            found[0] for line in server.stderr or () if (found := re.search(r"http://[\d.:]+", line))
+            found[0]
+            for line in server.stderr or ()
+            if (found := re.search(r"http://[\d.:]+", line))
         )
         request = urllib.request.Request(f"{address}/{bucket}", method="PUT")  # noqa: S310 - http
         urllib.request.urlopen(request).close()  # noqa: S310 - likewise

@@ -126,6 +126,7 @@ def _numpy() -> ModuleType:
 
 
 def _load(filepath: str, options: dict[str, Any]) -> dict[str, Any]:
+    _numpy()  # that it is missing comes before whatever is wrong with the file
     with open(filepath, "rb") as file:
         return _parse(file, filepath, options)
 

@@ -36,6 +36,9 @@ class Remote(Protocol):
     async def status(self, url: str, *, context_vars: ContextVars) -> os.stat_result:
         """Look up its size and time."""
 
+    def check(self, url: str) -> None:
+        """Say what is wrong with a URL to be written to."""
+
     def write(  # noqa: PLR0917 - the arguments of `write_file`
         self,
         url: str,

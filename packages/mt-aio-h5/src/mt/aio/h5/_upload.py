@@ -36,6 +36,7 @@ class Upload(Draft):
         """Create the folder and the temporary file, and open it."""
         import tempfile
 
+        self._remote.check(self._url)  # now, not when the body has done all its work
         self._folder = tempfile.mkdtemp(prefix="mt-aio-h5-")
         self._filepath = os.path.join(self._folder, "draft.h5")
         try:

@@ -73,8 +73,8 @@ def _failure(text: str, secrets: set[str]) -> tuple[int, str]:
         return errno.ETIMEDOUT, "The store did not answer in time"
     if "kind: Connect" in text:
         return errno.ECONNREFUSED, "The store cannot be reached"
-    if "HTTP error" in text or "kind: Interrupted" in text:
-        return errno.ECONNABORTED, "The connection to the store broke"
     if _STATUS.search(text):
         return errno.EIO, "The store refused"
+    if "HTTP error" in text:
+        return errno.ECONNABORTED, "The connection to the store broke"
     return errno.EIO, scrub(text, secrets)

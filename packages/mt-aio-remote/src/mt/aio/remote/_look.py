@@ -49,7 +49,7 @@ async def exists(url: str, *, context_vars: ContextVars) -> bool:
     """
     place = locate(url, folder=True)
     async with Gate(context_vars):
-        if place.key and not place.key.endswith("/"):
+        if not place.is_folder:
             try:
                 await ask_store("head", place, context_vars)
             except FileNotFoundError:

@@ -21,13 +21,15 @@ class Place(NamedTuple):
         url: as it was given.
         scheme: in lower case.
         store: the store that the URL leads to.
-        key: the object's name there; with a slash at its end, or empty, that of a folder.
+        key: the object's name there.
+        is_folder: whether the URL ends with a slash, or has no key.
     """
 
     url: str
     scheme: str
     store: ObjectStore
     key: str
+    is_folder: bool = False
 
 
 def locate(url: str, *, folder: bool = False, write: bool = False) -> Place:
@@ -50,16 +52,14 @@ def locate(url: str, *, folder: bool = False, write: bool = False) -> Place:
         if write:
             text = "Is read only: no HTTP server promises whole writes; name the store itself"
             raise OSError(errno.EROFS, text, shown(url))
-        address, mark, query = rest.partition("#")[0].partition("?")
-        root, _, key = address.partition("/")
-        if mark:  # a signed URL, say: it means the whole of itself
-            root, key = f"{address}?{query}", ""
-            return Place(url, scheme, store_of(scheme, root, url), key)
-    else:
-        root, _, key = rest.partition("/")
+        rest = rest.partition("#")[0]
+        if "?" in rest or rest.endswith("/"):  # a signed URL, a page: it means the whole of itself
+            return Place(url, scheme, store_of(scheme, rest, url), "")
+    root, _, key = rest.partition("/")
     if not root:
         raise ValueError(f"no bucket in {shown(url)!r}: write scheme://bucket/key")
-    if not folder and (not key or key.endswith("/")):
+    is_folder = scheme not in READ_ONLY and (not key or key.endswith("/"))
+    if is_folder and not folder:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), shown(url))
     parts = key.removesuffix("/").split("/") if key else []
     if not {"", ".", ".."}.isdisjoint(parts) or not key.isprintable():
@@ -67,7 +67,16 @@ def locate(url: str, *, folder: bool = False, write: bool = False) -> Place:
             f"no key in {shown(url)!r}: its parts are neither empty nor '.' nor '..', "
             "and every character is printable"
         )
-    return Place(url, scheme, store_of(scheme, root, url), key)
+    return Place(url, scheme, store_of(scheme, root, url), key, is_folder)
+
+
+def check(url: str) -> None:
+    """Say what is wrong with a URL that is to be written to, as far as can be told from here.
+
+    Raises:
+        IsADirectoryError, ValueError, OSError: as for `write`
+    """
+    locate(url, write=True)
 
 
 def shown(url: str) -> str:

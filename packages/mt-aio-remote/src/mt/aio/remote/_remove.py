@@ -51,7 +51,7 @@ def _remove_tree(place: Place, missing_ok: bool) -> None:
     while piece := ask_here(next, found, None, url=place.url):
         check_cancelled()
         keys += [each["path"] for each in piece]
-    if not place.key.endswith("/"):
+    if not place.is_folder:
         try:
             ask_here(obstore.head, place.store, place.key, url=place.url)
             keys.append(place.key)

@@ -24,7 +24,10 @@ RETRIES = 6  # with pauses that grow from 0.1 s; several seconds in all
 RETRY_SECONDS = 60  # no further one is begun after that
 _MOST_STORES = 64
 
-_CLOUDS = ("AWS_", "AZURE_", "GOOGLE_")
+_CLOUDS = {"s3": "AWS_", "az": "AZURE_", "gs": "GOOGLE_"}
+# What obstore takes from the environment only where it is given no client options at all.
+_CLIENT_NAMES = ("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_url")
+_CLIENT_NAMES += ("proxy_ca_certificate", "proxy_excludes", "read_timeout", "timeout")
 _SECRET = ("key", "secret", "token", "sas", "password", "credential")
 
 _configured: dict[str, dict[str, Any]] = {}
@@ -110,7 +113,7 @@ def secrets() -> set[str]:
         every = [options.copy() for options in _configured.values()]
     every += [options.get("config") or {} for options in every]
     pairs = [pair for options in every for pair in options.items()]
-    pairs += [pair for pair in os.environ.items() if pair[0].startswith(_CLOUDS)]
+    pairs += [pair for pair in os.environ.items() if pair[0].startswith(tuple(_CLOUDS.values()))]
     return {
         value
         for name, value in pairs
@@ -132,13 +135,19 @@ def _memory(root: str) -> ObjectStore:
     return _memories.setdefault(root, MemoryStore())
 
 
+def _client_of_environment(scheme: str) -> dict[str, str]:
+    prefix = _CLOUDS.get(scheme)
+    names = {} if prefix is None else {name: prefix + name.upper() for name in _CLIENT_NAMES}
+    return {name: os.environ[each] for name, each in names.items() if each in os.environ}
+
+
 def _make(scheme: str, root: str, options: dict[str, Any]) -> ObjectStore:
     from datetime import timedelta
 
     from obstore import store as kinds
 
     retries = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
-    client: dict[str, Any] = dict(CLIENT)
+    client: dict[str, Any] = {**CLIENT, **_client_of_environment(scheme)}
     if scheme == "http":
         client["allow_http"] = True
     options = {
