@@ -21,9 +21,9 @@ from _harness import Options, run_case
 TIMES = "\N{MULTIPLICATION SIGN}"
 HERE = Path(__file__).parent
 PACKAGES = (
-    *("mt-aio-core", "mt-aio-fs", "mt-aio-h5", "mt-aio-proc", "mt-aio-manager"),
+    *("mt-aio-core", "mt-aio-fs", "mt-aio-h5", "mt-aio-proc", "mt-aio-manager", "mt-aio-remote"),
     *("aiofile", "aiofiles", "aiojobs", "aiometer", "anyio", "asgiref", "culsans", "h5py"),
-    *("janus", "numpy", "uvloop"),
+    *("janus", "moto", "numpy", "obstore", "s3fs", "uvloop"),
 )
 
 

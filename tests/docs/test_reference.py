@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "reference"
 DIRECTIVE = re.compile(r"^::: (\S+)$", re.MULTILINE)
-PIECES = ["core", "fs", "h5", "manager", "proc"]
+PIECES = ["core", "fs", "h5", "manager", "proc", "remote"]
 MODULES = [f"mt.aio.{piece}" for piece in PIECES] + sorted(
     f"mt.aio.{path.parent.name}.lowlevel"
     for path in ROOT.glob("packages/*/src/mt/aio/*/lowlevel.py")

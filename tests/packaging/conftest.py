@@ -129,6 +129,6 @@ def all_installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFact
 def all_in_place(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """One environment with everything installed from the checkout, which no test changes."""
     environment = Environment(tmp_path_factory.mktemp("in-place") / "environment")
-    environment.uv_pip("install", "aiofiles", "cloudpickle", "h5py", "numpy")
+    environment.uv_pip("install", "aiofiles", "cloudpickle", "h5py", "numpy", "obstore")
     environment.install_in_place(*(member.name for member in MEMBERS))
     return environment

@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 VERSION = (ROOT / "VERSION").read_text().strip()
 META = "mt-aio"
-PIECES = ["core", "fs", "h5", "proc", "manager"]
+PIECES = ["core", "fs", "h5", "proc", "manager", "remote"]
 DISTRIBUTIONS = [META, *(f"mt-aio-{piece}" for piece in PIECES)]
 EXTRAS = {"fs": "mt-aio-fs", "npz": "mt-aio-fs[npz]", "h5": "mt-aio-h5"}
-EXTRAS |= {"proc": "mt-aio-proc", "manager": "mt-aio-manager"}
+EXTRAS |= {"proc": "mt-aio-proc", "manager": "mt-aio-manager", "remote": "mt-aio-remote"}
 
 
 def pyproject(name: str) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def pyproject(name: str) -> dict[str, Any]:
     return tomllib.loads((ROOT / "packages" / name / "pyproject.toml").read_text())
 
 
-def test_the_members_are_the_six_distributions():
-    """No folder beside the six, and each is named after its distribution."""
+def test_the_members_are_the_distributions():
+    """No folder beside them, and each is named after its distribution."""
     folders = sorted(path.name for path in (ROOT / "packages").iterdir())
     assert folders == sorted(DISTRIBUTIONS)
     assert [pyproject(name)["project"]["name"] for name in DISTRIBUTIONS] == DISTRIBUTIONS

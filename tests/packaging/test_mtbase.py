@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 MTBASE = "mtbase==4.34.2"
-PIECES = ["core", "fs", "h5", "proc", "manager"]
+PIECES = ["core", "fs", "h5", "proc", "manager", "remote"]
 MT_AIO = ["mt-aio", *(f"mt-aio-{piece}" for piece in PIECES)]
 
 # The names that mtbase 4.34.2 lists as those of its mt.aio (its __api__).

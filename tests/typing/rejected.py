@@ -8,6 +8,7 @@ import mt.aio
 from mt.aio import BgProcess, CreateFileH5, read_binary, srun, write_binary, write_text
 from mt.aio.core import asyn, gather, timeout
 from mt.aio.core.lowlevel import offload
+from mt.aio.remote import configure
 
 
 def plain(context_vars: dict[str, bool]) -> int:
@@ -27,6 +28,7 @@ async def calls(path: Path) -> None:
     await BgProcess().send("x", "soon")  # error: arg-type
     await BgProcess().send("x", on_give_up="kill")  # error: arg-type
     CreateFileH5()  # error: call-arg
+    configure(path, region="x")  # error: arg-type
     await offload(len, 3, context_vars={"async": True})  # error: arg-type
     read_binary.sync(3)  # error: arg-type
     await read_binary.aio(path, "3")  # error: arg-type

@@ -26,8 +26,10 @@ _MOST_STORES = 64
 
 _CLOUDS = {"s3": "AWS_", "az": "AZURE_", "gs": "GOOGLE_"}
 # What obstore takes from the environment only where it is given no client options at all.
-_CLIENT_NAMES = ("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_url")
-_CLIENT_NAMES += ("proxy_ca_certificate", "proxy_excludes", "read_timeout", "timeout")
+_CLIENT_NAMES = (
+    *("allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_url"),
+    *("proxy_ca_certificate", "proxy_excludes", "read_timeout", "timeout"),
+)
 _SECRET = ("key", "secret", "token", "sas", "password", "credential")
 
 _configured: dict[str, dict[str, Any]] = {}
