@@ -93,9 +93,9 @@ def test_link_to_a_url(mode, tmp_path):
 
 
 def test_refusal_keeps_a_signature_to_itself():
-    """The URL in the error is without its query."""
+    """The URL in the error is without its password and its query."""
     with pytest.raises(OSError, match="local path") as raised:
-        absolute("https://host/x?signature=hunter3")
+        absolute("https://me:hunter2@host/x?signature=hunter3")
     assert raised.value.filename == "https://host/x"
 
 

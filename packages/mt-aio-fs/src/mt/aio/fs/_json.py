@@ -46,7 +46,8 @@ async def json_load(
     path = check_path(filepath)
     if "://" in path and (remote := remote_of(path)) is not None:
         data = await remote.read(path, None, context_vars=context_vars)
-        return await offload(_parse, data, path, kwargs, context_vars=context_vars)
+        job = partial(_parse, data, remote.shown(path), kwargs)
+        return await offload(job, context_vars=context_vars, abandon_on_cancel=True)
     path = absolute(path)
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)
 

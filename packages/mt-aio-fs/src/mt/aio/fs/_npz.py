@@ -49,7 +49,8 @@ async def npz_load(
     path = check_path(filepath)
     if "://" in path and (remote := remote_of(path)) is not None:
         data = await remote.read(path, None, context_vars=context_vars)
-        return await offload(_parse, BytesIO(data), path, kwargs, context_vars=context_vars)
+        job = partial(_parse, BytesIO(data), remote.shown(path), kwargs)
+        return await offload(job, context_vars=context_vars, abandon_on_cancel=True)
     path = absolute(path)
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)
 

@@ -6,6 +6,7 @@ import codecs
 import io
 import os
 import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
@@ -100,7 +101,8 @@ async def read_text(
     options = (encoding, errors, newline)
     if "://" in path and (remote := remote_of(path)) is not None:
         data = await remote.read(path, size and size + 1, context_vars=context_vars)
-        return await offload(_text_of, data, path, size, options, context_vars=context_vars)
+        job = partial(_text_of, data, remote.shown(path), size, options)
+        return await offload(job, context_vars=context_vars, abandon_on_cancel=True)
     path = absolute(path)
     return await offload(
         _read_text, path, size, options, context_vars=context_vars, abandon_on_cancel=True

@@ -36,6 +36,9 @@ class Remote(Protocol):
     async def status(self, url: str, *, context_vars: ContextVars) -> os.stat_result:
         """Look up its size and time."""
 
+    def shown(self, url: str) -> str:
+        """Give it for others to see."""
+
     def check(self, url: str) -> None:
         """Say what is wrong with a URL to be written to."""
 
@@ -93,5 +96,9 @@ def refuse_url(path: str) -> None:
         return
     if rest.startswith("/"):
         text = "This takes a local path, not a URL"
-        raise OSError(errno.ENOTSUP, text, scheme + "://" + rest.lstrip("/").partition("?")[0])
+        rest = rest[1:]
+        if scheme.lower() in {"http", "https"}:  # no password and no signature in the error
+            root, slash, key = rest.partition("?")[0].partition("/")
+            rest = root.rpartition("@")[2] + slash + key
+        raise OSError(errno.ENOTSUP, text, f"{scheme}://{rest}")
     raise ValueError(f"{scheme}:/ with one slash is what pathlib makes of a URL: give it as a str")

@@ -80,7 +80,11 @@ def check(url: str) -> None:
 
 
 def shown(url: str) -> str:
-    """Give a URL for others to see: without a password, and without a signature."""
+    """Give a URL for others to see: without a password, and without the query.
+
+    Args:
+        url: any; only `http` and `https` have the two.
+    """
     scheme, mark, rest = url.partition("://")
     if scheme.lower() not in READ_ONLY:
         return url
