@@ -23,10 +23,10 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 HERE = Path(__file__).parent
 PACKAGES = (
     *("mt-aio-core", "mt-aio-fs", "mt-aio-h5", "mt-aio-proc", "mt-aio-manager"),
-    *("mt-aio-dask", "distributed"),
+    *("mt-aio-remote", "mt-aio-dask", "distributed"),
     *("aiofile", "aiofiles", "aiojobs", "aiometer", "aiomultiprocess", "anyio", "asgiref"),
-    *("cloudpickle", "culsans", "h5py", "janus", "loky", "numpy", "pebble", "trio"),
-    *("trio-parallel", "uvloop"),
+    *("cloudpickle", "culsans", "h5py", "isal", "janus", "loky", "moto", "numpy", "obstore"),
+    *("pebble", "s3fs", "trio", "trio-parallel", "uvloop", "zarr", "zlib-ng"),
 )
 
 

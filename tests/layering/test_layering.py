@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "h5": {"core", "fs"},
     "proc": {"core"},
     "manager": {"core"},
+    "remote": {"core", "fs"},
     "dask": {"core", "proc"},
 }
 PIECES = sorted(MAY_IMPORT)
 
 # What importing a piece must not load: its users may never need it, and each is dear.
 HEAVY = {"IPython", "aiofiles", "asyncio", "cloudpickle", "h5py", "multiprocessing", "numpy"}
-HEAVY |= {"dask", "distributed", "subprocess", "tempfile", "tqdm", "uvloop"}
+HEAVY |= {"dask", "distributed", "obstore", "subprocess", "tempfile", "tqdm", "uvloop"}
 
 
 class Import(NamedTuple):
@@ -124,6 +125,8 @@ def test_dependencies_run_one_way(piece):
         ("h5", "from mt.aio.fs.lowlevel import _hidden"),
         ("h5", "from ..fs._atomic import x"),
         ("proc", "import mt.aio.core._pool as pool"),
+        ("fs", "import mt.aio.remote.lowlevel"),
+        ("h5", "from mt.aio.remote import configure"),
     ],
 )
 def test_a_breach_is_found(piece, source):

@@ -54,6 +54,7 @@ from mt.aio.dask import queue as queue_of_cluster
 from mt.aio.fs.lowlevel import FolderFlush
 from mt.aio.proc import BgProcessPool
 from mt.aio.proc.lowlevel import LocalHost
+from mt.aio.remote import close, configure
 
 
 async def double(x: int, *, context_vars: ContextVars = {}) -> int:
@@ -281,3 +282,10 @@ async def arrays(path: Path, context_vars: ContextVars) -> None:
         assert_type(await f.run(len, "abc"), int)
     await h5.h5_save(path, {"x": h5.H5Item([1], {"a": 1})}, 0o600, context_vars, verify=True)
     assert_type(await h5.h5_load(path, {"x": 1}, context_vars, attrs=True), Any)
+
+
+def stores() -> None:
+    """Object stores."""
+    assert_type(configure("s3://bucket", region="x", client_options={"timeout": "5s"}), None)
+    assert_type(close(), None)
+    assert_type(srun(read_binary, "s3://bucket/key", 3), bytes)

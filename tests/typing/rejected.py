@@ -9,6 +9,7 @@ from mt.aio import BgProcess, CreateFileH5, read_binary, srun, write_binary, wri
 from mt.aio.core import asyn, gather, timeout
 from mt.aio.core.lowlevel import offload
 from mt.aio.dask import DaskHost
+from mt.aio.remote import configure
 
 
 def plain(context_vars: dict[str, bool]) -> int:
@@ -30,6 +31,7 @@ async def calls(path: Path) -> None:
     BgProcess(host="tcp://scheduler:8786")  # error: arg-type
     DaskHost("tcp://scheduler:8786", workers=3)  # error: arg-type
     CreateFileH5()  # error: call-arg
+    configure(path, region="x")  # error: arg-type
     await offload(len, 3, context_vars={"async": True})  # error: arg-type
     read_binary.sync(3)  # error: arg-type
     await read_binary.aio(path, "3")  # error: arg-type

@@ -10,6 +10,8 @@ is first used:
     mt.aio.proc     BgProcess, qget_aio, qput_aio
     mt.aio.manager  AprocManager
 
+With a further piece, mt.aio.remote, those that take paths of files take URLs of objects as well.
+
 A name whose piece is not installed is left out of `dir()` and of `__all__`; using it raises a
 `ModuleNotFoundError` that tells what to install.
 """

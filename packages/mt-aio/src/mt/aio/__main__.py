@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-PIECES = ("core", "fs", "h5", "proc", "manager", "dask")
+PIECES = ("core", "fs", "h5", "proc", "manager", "remote", "dask")
 
 # What the pieces use if it is there, and what for.
 NEEDS = {
@@ -30,6 +30,7 @@ NEEDS = {
     "numpy": "mt.aio.fs.npz_load, npz_save",
     "h5py": "mt.aio.h5",
     "cloudpickle": "mt.aio.proc",
+    "obstore": "mt.aio.remote",
     "distributed": "mt.aio.dask",
     "uvloop": "asynchronous mode, if you run it there",
     "IPython": "mt.aio.core.ipython",

@@ -12,6 +12,7 @@ from mt.aio.fs._atomic import replace as replace_file
 from mt.aio.fs._durability import durability_of
 from mt.aio.fs._folder import FolderFlush, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
+from mt.aio.fs._remote import remote_of
 from mt.aio.fs._rename import refuse_device, safe_rename
 from mt.aio.fs._tempdir import remove_tree
 from mt.aio.fs._temporary import temporary_name
@@ -46,7 +47,10 @@ async def exists(
 
     **Cancellation**: ends the wait at once.
     """
-    path = absolute(check_path(filepath))
+    path = check_path(filepath)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        return await remote.exists(path, context_vars=context_vars)
+    path = absolute(path)
     return await offload(
         _exists, path, follow_links, context_vars=context_vars, abandon_on_cancel=True
     )
@@ -77,7 +81,10 @@ async def stat(
 
     **Cancellation**: ends the wait at once.
     """
-    path = absolute(check_path(filepath))
+    path = check_path(filepath)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        return await remote.status(path, context_vars=context_vars)
+    path = absolute(path)
     look = os.stat if follow_links else os.lstat
     return await offload(look, path, context_vars=context_vars, abandon_on_cancel=True)
 
@@ -111,7 +118,11 @@ async def remove(
 
     **Cancellation**: before it has begun, nothing happens; else it is done when this ends.
     """
-    path = absolute(check_path(filepath))
+    path = check_path(filepath)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        await offload(remote.remove, path, tree, missing_ok, context_vars=context_vars, order=path)
+        return
+    path = absolute(path)
     await offload(_remove, path, tree, missing_ok, context_vars=context_vars, order=order_key(path))
 
 

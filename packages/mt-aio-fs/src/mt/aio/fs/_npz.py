@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import offload
 from mt.aio.fs._path import absolute, check_path
+from mt.aio.fs._remote import remote_of
 from mt.aio.fs._write import write_content
 
 if TYPE_CHECKING:
     import asyncio
     import os
     from types import ModuleType
-    from typing import Any
+    from typing import Any, BinaryIO
 
     from mt.aio.core.lowlevel import ContextVars
     from mt.aio.fs._durability import Durability
@@ -44,7 +46,12 @@ async def npz_load(
             `allow_pickle=True`
         OSError: what the system reports, such as `FileNotFoundError`
     """
-    path = absolute(check_path(filepath))
+    path = check_path(filepath)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        data = await remote.read(path, None, context_vars=context_vars)
+        job = partial(_parse, BytesIO(data), remote.shown(path), kwargs)
+        return await offload(job, context_vars=context_vars, abandon_on_cancel=True)
+    path = absolute(path)
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)
 
 
@@ -120,14 +127,19 @@ def _numpy() -> ModuleType:
 
 
 def _load(filepath: str, options: dict[str, Any]) -> dict[str, Any]:
-    np = _numpy()
+    _numpy()  # that it is missing comes before whatever is wrong with the file
     with open(filepath, "rb") as file:
-        content = np.load(file, **options)
-        if not isinstance(content, np.lib.npyio.NpzFile):
-            text = f"{filepath!r} is no .npz file: it holds one nameless array or object"
-            raise ValueError(text)  # noqa: TRY004 - the file is wrong, not an argument's type
-        with content:
-            return {name: content[name] for name in content.files}
+        return _parse(file, filepath, options)
+
+
+def _parse(file: BinaryIO, filepath: str, options: dict[str, Any]) -> dict[str, Any]:
+    np = _numpy()
+    content = np.load(file, **options)
+    if not isinstance(content, np.lib.npyio.NpzFile):
+        text = f"{filepath!r} is no .npz file: it holds one nameless array or object"
+        raise ValueError(text)  # noqa: TRY004 - the file is wrong, not an argument's type
+    with content:
+        return {name: content[name] for name in content.files}
 
 
 def _dump(obj: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mt.aio.fs._remote import refuse_url
+
 
 def check_path(filepath: object, name: str = "filepath") -> str:
     """Give a path as a `str`.
@@ -32,9 +34,15 @@ def absolute(filepath: str) -> str:
 
     Unlike `os.path.abspath` this leaves `..` alone, which the system resolves after following
     symbolic links. An empty path stays empty and is refused by the system.
+
+    Raises:
+        OSError: it is a URL of an object store; who takes one asks `remote_of` before
+        ValueError: it was one, before pathlib
     """
     if filepath[:1] == os.sep == "/" or not filepath or os.path.isabs(filepath):
         return filepath  # the first test is the usual case, and quick
+    if ":/" in filepath:
+        refuse_url(filepath)
     return os.path.join(os.getcwd(), filepath)
 
 

@@ -6,6 +6,7 @@ import codecs
 import io
 import os
 import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
@@ -14,6 +15,7 @@ from mt.aio.fs._atomic import PLAIN_FLAGS
 from mt.aio.fs._cached import read_cached
 from mt.aio.fs._check import check_size, check_text_options
 from mt.aio.fs._path import absolute, check_path
+from mt.aio.fs._remote import remote_of
 
 if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
@@ -62,7 +64,10 @@ async def read_binary(
 
     **Cancellation**: ends the wait at once; what is read after that is dropped.
     """
-    path, size = absolute(check_path(filepath)), check_size(size)
+    path, size = check_path(filepath), check_size(size)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        return await remote.read(path, size, context_vars=context_vars)
+    path = absolute(path)
     if inline and (data := read_cached(path, size, context_vars)) is not None:
         return data
     return await offload(read_file, path, size, context_vars=context_vars, abandon_on_cancel=True)
@@ -104,10 +109,15 @@ async def read_text(
         IsADirectoryError: if the path leads to a folder
         OSError: what the system reports, such as `FileNotFoundError`
     """
-    path, size = absolute(check_path(filepath)), check_size(size)
+    path, size = check_path(filepath), check_size(size)
     check_text_options(encoding, errors, newline)
     options = (encoding, errors, newline)
     most = None if size is None else size + 1  # tells whether the size really cuts something off
+    if "://" in path and (remote := remote_of(path)) is not None:
+        content = await remote.read(path, most, context_vars=context_vars)
+        job = partial(_to_text, content, remote.shown(path), size, options)
+        return await offload(job, context_vars=context_vars, abandon_on_cancel=True)
+    path = absolute(path)
     if inline and (data := read_cached(path, most, context_vars)) is not None:
         return _to_text(data, path, size, options)
     return await offload(

@@ -19,6 +19,7 @@ from mt.aio.fs._check import check_file_mode, check_text_options
 from mt.aio.fs._durability import durability_of
 from mt.aio.fs._folder import is_crowded, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
+from mt.aio.fs._remote import remote_of
 from mt.aio.fs._special import write_special
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mt.aio.fs._folder import FolderFlush
 
     Flat: TypeAlias = bytes | memoryview
+    Writer: TypeAlias = Callable[..., int]
 
 
 @asyn
@@ -183,17 +185,22 @@ async def write_content(
     The function runs in the hop that writes; before the future is returned if the write is
     delayed, as the caller may change the object after that.
     """
-    path = absolute(check_path(filepath))
+    path = check_path(filepath)
     check_file_mode(file_mode)
     options = (file_mode, durability_of(context_vars, durability), make_dirs, exclusive)
-    key = order_key(path)
+    write: Writer = _write
+    if "://" in path and (remote := remote_of(path)) is not None:
+        write, key = partial(_put, remote.write), path
+    else:
+        path = absolute(path)
+        key = order_key(path)
     if delayed and is_async(context_vars):
         if not isinstance(content, bytes):
             content = await offload(
                 _snapshot, content, context_vars=context_vars, order=("serialise", key)
             )
-        return submit(_write, path, content, *options, order=key)
-    return await offload(_write, path, content, *options, context_vars=context_vars, order=key)
+        return submit(write, path, content, *options, order=key)
+    return await offload(write, path, content, *options, context_vars=context_vars, order=key)
 
 
 def write_file(  # noqa: PLR0917 - a job's arguments have no names
@@ -274,6 +281,13 @@ def _write(
         return written
     flush = partial(_flush, change, written)
     return flush() if is_crowded() else later(flush)
+
+
+def _put(
+    write: Callable[..., int], url: str, content: bytes | Callable[[], Flat], *options: Any
+) -> int:
+    """Write an object of a store, as a job."""
+    return write(url, content if isinstance(content, bytes) else content(), *options)
 
 
 def _publish(  # noqa: PLR0917 - a job's arguments have no names

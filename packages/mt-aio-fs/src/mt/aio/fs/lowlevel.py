@@ -25,6 +25,7 @@ from mt.aio.fs._durability import Durability, durability_of, flush_file
 from mt.aio.fs._folder import FolderFlush, flush_folder, make_folders
 from mt.aio.fs._path import absolute, check_path, order_key
 from mt.aio.fs._read import read_file
+from mt.aio.fs._remote import Remote, remote_of
 from mt.aio.fs._temporary import TEMPORARY_SUFFIX
 from mt.aio.fs._write import write_file
 
@@ -32,6 +33,7 @@ __all__ = [
     "TEMPORARY_SUFFIX",
     "Durability",
     "FolderFlush",
+    "Remote",
     "Replacement",
     "Target",
     "absolute",
@@ -43,6 +45,7 @@ __all__ = [
     "make_folders",
     "order_key",
     "read_file",
+    "remote_of",
     "resolve_target",
     "write_all",
     "write_file",

@@ -8,6 +8,7 @@ from mt.aio.h5._access import Access
 from mt.aio.h5._draft import Draft
 from mt.aio.h5._explain import own_system_error
 from mt.aio.h5._lane import in_lane
+from mt.aio.h5._upload import Upload
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,7 +60,13 @@ class DraftContext(Access):
         """Publish the file, or remove it if the body raised; blocking."""
         draft = self._end()
         if kind is None:
-            draft.finish()
+            try:
+                draft.finish()
+                if isinstance(draft, Upload):
+                    draft.deliver_here()
+            finally:
+                if isinstance(draft, Upload):
+                    draft.remove()
             self._log("%s: written", self._path)
         else:
             draft.abandon()
@@ -88,9 +95,14 @@ class DraftContext(Access):
         if error is None:
             try:
                 await in_lane(draft.finish, context_vars=self.context_vars)
+                if isinstance(draft, Upload):
+                    await draft.deliver(self.context_vars)
             except BaseException as exc:
                 await self._abandon(draft, exc)  # a cancellation may have withdrawn `finish`
                 raise
+            finally:
+                if isinstance(draft, Upload):
+                    draft.remove()
             self._log("%s: written", self._path)
         else:
             await self._abandon(draft, error)

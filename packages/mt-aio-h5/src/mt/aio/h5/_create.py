@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mt.aio.fs.lowlevel import check_file_mode, check_path, durability_of
+from mt.aio.fs.lowlevel import check_file_mode, check_path, durability_of, remote_of
 from mt.aio.h5._context import DraftContext
 from mt.aio.h5._draft import Plan
+from mt.aio.h5._upload import Upload
 
 if TYPE_CHECKING:
     import os
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from mt.aio.core.lowlevel import ContextVars
     from mt.aio.fs.lowlevel import Durability
+    from mt.aio.h5._draft import Draft
+    from mt.aio.h5._open import Reader
 
 
 class CreateFileH5(DraftContext):
@@ -32,7 +35,9 @@ class CreateFileH5(DraftContext):
     it elsewhere.
 
     Args:
-        filepath: local file path to be written to; a symbolic link is followed.
+        filepath: local file path to be written to; a symbolic link is followed. Or, with
+            mt-aio-remote, the URL of an object: the temporary file is made in the system's folder
+            for these, and uploaded at the end; see `mt.aio.remote`.
         file_mode: the file's mode. None keeps the mode of an existing file and leaves that of a
             new one to the umask.
         context_vars: the mode, see [context_vars](../concepts/context-vars.md); only used by
@@ -113,3 +118,8 @@ class CreateFileH5(DraftContext):
         self.context_vars = context_vars
         self.logger = logger
         self._plan = Plan(file_mode, durability_of(context_vars, durability), verify)
+
+    def _draft_of(self) -> Draft | Reader:
+        if "://" in self._path and (remote := remote_of(self._path)) is not None:
+            return Upload(self._path, self._plan, remote)
+        return super()._draft_of()

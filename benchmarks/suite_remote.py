@@ -1,0 +1,136 @@
+"""Small objects in an S3 store on this machine, whose server costs more than any client does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import obstore
+import s3fs
+from _harness import Case, Figures, Measure, Options, Target, timed, timed_async
+from _s3_server import OPTIONS, s3_server
+from obstore.store import S3Store
+
+from mt.aio import remote
+from mt.aio.core import srun
+from mt.aio.fs import read_binary, write_binary
+
+ASYNC = {"async": True}
+BUCKET = "bench"
+AT_ONCE = 16
+CONTENT = bytes(1024)
+
+Read = Callable[[str], Awaitable[Any]]
+
+
+def cases(options: Options) -> Iterator[Case]:
+    """Give the cases of this suite."""
+    with ExitStack() as stack:
+        address = stack.enter_context(s3_server(BUCKET))
+        runner = stack.enter_context(asyncio.Runner())
+        client = {"client_options": {"allow_http": True}}
+        remote.configure(f"s3://{BUCKET}", endpoint=address, **OPTIONS, **client)
+        store = S3Store(BUCKET, endpoint=address, **OPTIONS, **client)
+        peer = runner.run(_s3fs(address))
+        stack.callback(lambda: runner.run(peer.session.close()))
+        names = [f"{BUCKET}/small/{number}" for number in range(50 if options.quick else 200)]
+        for name in names:
+            srun(write_binary, f"s3://{name}", CONTENT)
+        yield from read_cases(runner, names, peer, store)
+        yield from write_cases(runner, names, peer, store)
+
+
+async def _s3fs(address: str) -> Any:
+    files = s3fs.S3FileSystem(
+        key=OPTIONS["access_key_id"],
+        secret=OPTIONS["secret_access_key"],
+        asynchronous=True,
+        skip_instance_cache=True,
+        endpoint_url=address,
+        client_kwargs={"region_name": OPTIONS["region"]},
+    )
+    files.session = await files.set_session()
+    return files
+
+
+def read_cases(
+    runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store
+) -> Iterator[Case]:
+    """Read small objects, several at a time, and one after the other without a loop."""
+
+    async def ours(name: str) -> bytes:
+        return await read_binary(f"s3://{name}", context_vars=ASYNC)
+
+    async def by_s3fs(name: str) -> bytes:
+        return await peer._cat_file(name)  # noqa: SLF001 - that is its asynchronous interface
+
+    async def by_obstore(name: str) -> bytes:
+        got = await obstore.get_async(store, name.partition("/")[2])
+        return (await got.bytes_async()).to_bytes()
+
+    def measure(read: Read) -> Measure:
+        return _several(runner, read, names)
+
+    yield Case(
+        f"read {len(names)} objects of 1 KiB, {AT_ONCE} at a time",
+        measure(ours),
+        {"s3fs": measure(by_s3fs), "obstore": measure(by_obstore)},
+        (Target(0.33, "s3fs"),),
+    )
+
+    def sync() -> None:
+        for name in names:
+            srun(read_binary, f"s3://{name}")
+
+    def plain() -> None:
+        for name in names:
+            obstore.get(store, name.partition("/")[2]).bytes().to_bytes()
+
+    yield Case(
+        f"read {len(names)} objects of 1 KiB, no loop",
+        lambda: timed(sync, len(names)),
+        {"obstore": lambda: timed(plain, len(names))},
+    )
+
+
+def write_cases(
+    runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store
+) -> Iterator[Case]:
+    """Write small objects, several at a time."""
+
+    async def ours(name: str) -> None:
+        await write_binary(f"s3://{name}", CONTENT, context_vars=ASYNC)
+
+    async def by_s3fs(name: str) -> None:
+        await peer._pipe_file(name, CONTENT)  # noqa: SLF001 - likewise
+
+    async def by_obstore(name: str) -> None:
+        await obstore.put_async(store, name.partition("/")[2], CONTENT)
+
+    def measure(write: Read) -> Measure:
+        return _several(runner, write, names)
+
+    yield Case(
+        f"write {len(names)} objects of 1 KiB, {AT_ONCE} at a time",
+        measure(ours),
+        {"s3fs": measure(by_s3fs), "obstore": measure(by_obstore)},
+    )
+
+
+def _several(runner: asyncio.Runner, act: Read, names: list[str]) -> Measure:
+    """Measure an act on each name, so many at a time."""
+
+    async def worker(left: Iterator[str]) -> None:
+        for name in left:
+            await act(name)
+
+    async def body() -> None:
+        left = iter(names)
+        await asyncio.gather(*(worker(left) for _ in range(AT_ONCE)))
+
+    def measure() -> Figures:
+        return runner.run(timed_async(body, len(names)))
+
+    return measure

@@ -1,0 +1,176 @@
+"""An S3 server and an HTTP server on this machine, and URLs of stores that are empty."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pytest
+from obstore.store import MemoryStore
+
+from mt.aio import remote
+
+SECRET = "SeCrEt+of/nobody"
+OPTIONS = {"access_key_id": "AKIANOBODY", "secret_access_key": SECRET, "region": "us-east-1"}
+
+# As real stores do, it keeps connections; the server that moto uses does not unless it is told.
+SERVER = """
+import logging, sys
+from moto.server import main
+from werkzeug.serving import WSGIRequestHandler
+
+WSGIRequestHandler.protocol_version = "HTTP/1.1"
+WSGIRequestHandler.log_request = lambda *args: None
+main(["-H", "127.0.0.1", "-p", "0"])
+"""
+
+
+class Server:
+    """A moto server in a process of its own, with one bucket."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-W", "ignore", "-u", "-c", SERVER]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stderr is not None
+        lines = iter(self.process.stderr.readline, "")
+        self.address = next(
+            found[0] for line in lines if (found := re.search(r"http://[\d.:]+", line))
+        )
+        self.process.stderr.close()  # nothing more of interest is said
+        self.ask("PUT", "bucket")
+
+    def ask(self, method: str, path: str) -> str:
+        """Ask the server something itself, past mt.aio."""
+        request = urllib.request.Request(f"{self.address}/{path}", method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read().decode()
+
+    secrets = (SECRET, "AKIANOBODY")
+
+    def uploads(self) -> int:
+        """How many uploads in parts have been begun, and neither ended nor aborted."""
+        return self.ask("GET", "bucket?uploads").count("<UploadId>")
+
+    def options(self, **client: Any) -> dict[str, Any]:
+        """What `configure` needs for this server."""
+        client_options = {"allow_http": True, **client}
+        return {"endpoint": self.address, "client_options": client_options, **OPTIONS}
+
+    def stop(self) -> None:
+        """Freeze it: connections are accepted, nothing is answered."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the freezing."""
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it, in the middle of whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runtime_started() -> None:
+    """Have obstore's threads started, whose descriptors stay with the process."""
+    obstore.put(MemoryStore(), "warm", b"")
+
+
+@pytest.fixture(scope="session", autouse=True)  # before a first test counts the children
+def server() -> Iterator[Server]:
+    """The server of all tests that leave it alive."""
+    started = Server()
+    remote.configure("s3://bucket", **started.options())
+    yield started
+    remote.configure("s3://bucket")
+    started.kill()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server for one test, which may kill it; its URLs are `s3://bucket/own/...`."""
+    yield from _serve_own()
+
+
+@pytest.fixture(scope="module")
+def idle_server() -> Iterator[Server]:
+    """A server for the tests of a file, which may freeze it; its URLs are the same."""
+    yield from _serve_own()
+
+
+@pytest.fixture(scope="module")
+def dead_server() -> Server:
+    """A server that is no more."""
+    ended = Server()
+    ended.kill()
+    return ended
+
+
+def _serve_own() -> Iterator[Server]:
+    started = Server()
+    remote.configure("s3://bucket/own", **started.options())
+    yield started
+    remote.configure("s3://bucket/own")
+    started.kill()
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_left() -> Iterator[None]:
+    """Close what a test has left idle, or it would count as left behind."""
+    yield
+    remote.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> str:
+    """A name that no other test has."""
+    return f"{tmp_path.parent.name}-{tmp_path.name}"
+
+
+@pytest.fixture
+def s3(fresh: str) -> str:
+    """The URL of an empty folder in the S3 server."""
+    return f"s3://bucket/{fresh}"
+
+
+@pytest.fixture(params=["memory", "s3"])
+def root(request: pytest.FixtureRequest, fresh: str) -> str:
+    """The URL of an empty folder, in the memory and in the S3 server."""
+    return f"s3://bucket/{fresh}" if request.param == "s3" else f"memory://{fresh}/folder"
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[Callable[[str, bytes], str]]:
+    """Serve a folder: a function that puts a file there and gives its URL."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        thread = threading.Thread(target=served.serve_forever, args=(0.01,))
+        thread.start()
+
+        def put(name: str, content: bytes) -> str:
+            (folder / name).write_bytes(content)
+            return f"http://127.0.0.1:{served.server_port}/{name}"
+
+        yield put
+        served.shutdown()
+        thread.join()
