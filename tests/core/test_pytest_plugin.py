@@ -115,6 +115,44 @@ def test_a_sync_run_that_uses_a_loop_fails(outcomes, kind):
         assert f"an event loop was touched in sync mode, through {loop}{use}" in output
 
 
+def test_a_loop_in_another_thread(outcomes):
+    """A test that says so may hand work to one in sync mode, but still not make one."""
+    output, counts = outcomes(
+        """
+        import asyncio
+        import pytest
+        import threading
+
+        pytestmark = pytest.mark.mt_aio_loop_elsewhere
+
+        @pytest.fixture
+        def elsewhere():
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever)
+            thread.start()
+            yield loop
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+        async def calls(loop, context_vars):
+            done = threading.Event()
+            loop.call_soon_threadsafe(done.set)
+            assert done.wait(50)
+
+        async def makes(loop, context_vars):
+            if not context_vars["async"]:
+                asyncio.new_event_loop().close()
+
+        @pytest.mark.parametrize("body", [calls, makes])
+        def test_elsewhere(mode, body, elsewhere):
+            mode.run(body, elsewhere)
+        """
+    )
+    assert counts == {"passed": 2 * len(MODES) - 1, "failed": 1}
+    assert "an event loop was touched in sync mode, through _UnixSelectorEventLoop()" in output
+
+
 def test_a_sync_run_that_suspends_fails(outcomes):
     """It is srun's error that names the await."""
     output, counts = outcomes(

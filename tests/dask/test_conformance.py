@@ -15,6 +15,9 @@ from mt.aio.core import srun
 from mt.aio.proc import BgProcess, BgProcessPool
 from mt.aio.proc.lowlevel import ChildClosedError, ChildDiedError, ChildRaisedError
 
+# The near end has an event loop in a thread of its own.
+pytestmark = pytest.mark.mt_aio_loop_elsewhere
+
 
 def test_echo(start, mode):
     """A message comes back, in every mode."""

@@ -11,7 +11,8 @@ import pytest
 from mt.aio.dask import queue
 from mt.aio.proc import qget_aio, qput_aio
 
-pytestmark = pytest.mark.slow
+# In sync mode, too, dask's client has an event loop in a thread of its own.
+pytestmark = [pytest.mark.slow, pytest.mark.mt_aio_loop_elsewhere]
 
 
 @pytest.fixture

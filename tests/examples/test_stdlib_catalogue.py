@@ -209,7 +209,7 @@ def test_progress(finished):
             bars = [
                 bar
                 for bar in finished.stderr.splitlines()
-                if bar.startswith(f"{mode:>5} {stage:5}:")
+                if bar.startswith(f"{mode:>7} {stage:5}:")
             ]
             assert len(bars) == 2
             assert "0%" in bars[0]

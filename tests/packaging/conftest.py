@@ -25,6 +25,8 @@ MEMBERS = {
 """The distributions, with their metadata: the one list that all tests here go by."""
 PIECES = [name.removeprefix("mt-aio-") for name in MEMBERS if name != "mt-aio"]
 EXTRAS = MEMBERS["mt-aio"]["optional-dependencies"]
+EVERYTHING = f"mt-aio[{','.join(EXTRAS)}]"
+"""The facade with every piece; its extra `all` leaves some out."""
 
 
 def ours(requirements: list[str]) -> set[str]:
@@ -75,6 +77,12 @@ def members() -> dict[str, dict[str, Any]]:
 def pieces() -> list[str]:
     """The names of the pieces."""
     return PIECES
+
+
+@pytest.fixture(scope="session")
+def everything() -> str:
+    """The requirement that brings every piece."""
+    return EVERYTHING
 
 
 @pytest.fixture(scope="session")
@@ -209,7 +217,7 @@ def fresh(tmp_path: Path) -> Callable[..., Environment]:
 def all_installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """One environment with everything installed from wheels, which no test changes."""
     environment = Environment(tmp_path_factory.mktemp("all") / "environment")
-    environment.install(wheels, "mt-aio[all]")
+    environment.install(wheels, EVERYTHING)
     return environment
 
 

@@ -59,7 +59,7 @@ def works(environment):
 
 
 def test_the_whole_works_from_wheels(all_installed):
-    """Everything that is installed by `mt-aio[all]` works, in both modes."""
+    """What is installed by the extras of mt-aio works, in both modes."""
     assert works(all_installed)
 
 
@@ -117,10 +117,10 @@ def test_uninstalling_a_piece_leaves_the_rest(fresh, wheels, all_installed, abse
     assert set(left) == set(whole) - names
 
 
-def test_uninstalling_the_facade_leaves_the_pieces(fresh, wheels, pieces):
+def test_uninstalling_the_facade_leaves_the_pieces(fresh, wheels, everything, pieces):
     """Without the distribution mt-aio, each piece can be imported by its own name."""
     environment = fresh()
-    environment.install(wheels, "mt-aio[all]")
+    environment.install(wheels, everything)
     environment.uv_pip("uninstall", "mt-aio")
     program = "".join(f"import mt.aio.{piece}\n" for piece in pieces)
     program += "import json; print(json.dumps(mt.aio.__file__))"

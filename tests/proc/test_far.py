@@ -11,6 +11,9 @@ import pytest
 
 from mt.aio.proc.lowlevel import ChildClosedError, ChildDiedError, HostLost
 
+# The near end has an event loop in a thread of its own.
+pytestmark = pytest.mark.mt_aio_loop_elsewhere
+
 
 def _never(*_asked):
     return asyncio.get_running_loop().create_future()

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from mt.aio.core import srun
-from mt.aio.proc import _zygote
+from mt.aio.proc import _start, _zygote
 
 LIMIT = 10
 pytestmark = pytest.mark.skipif(not _zygote.possible(), reason="needs pidfd")
@@ -113,6 +113,42 @@ def test_the_nursery_is_killed(mode, start, nursery, until, gone):
     assert _is_forked(process, _zygote.current())
 
 
+def test_the_nursery_is_killed_before_it_knows_its_child(mode, start, monkeypatch, until, gone):
+    """The child has told its process id itself, and lives on."""
+    program = f"""
+import os, sys
+sys.path[:0] = {sys.path!r}
+from mt.aio.proc import _child, _nursery
+_nursery._Nursery._add = lambda *_: os.kill(os.getpid(), {signal.SIGKILL:d})
+_child.main()
+"""
+    _zygote.close()
+    monkeypatch.setattr(_start, "_program", lambda: ["-c", program])
+    process = start()
+    monkeypatch.undo()
+    nursery = _zygote.current().popen.pid
+    until(lambda: gone(nursery))
+    assert mode.run(process.send, (os.getpid,), recv_timeout=LIMIT) == process.pid
+    with pytest.raises(RuntimeError, match="is gone") as caught:
+        mode.run(process.send, (os._exit, 3), recv_timeout=LIMIT)
+    assert caught.value.exitcode is None
+
+
+def test_the_end_of_a_child_that_had_no_time_to_tell_its_process_id():
+    """The nursery tells it with the exit status."""
+    from mt.aio.proc import _handle
+
+    report, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    report.setblocking(False)
+    with theirs:
+        process = _handle.Forked(report, None)
+        numbers = 7, -signal.SIGKILL
+        theirs.send(b"".join(n.to_bytes(8, "little", signed=True) for n in numbers))
+        assert process.ended()
+        assert (process.pid, process.returncode) == numbers
+        process.close()
+
+
 def test_a_nursery_that_does_not_come_up(start, nursery, monkeypatch):
     """Who waits is told, and the next child is started by another."""
     _zygote.close()
@@ -129,8 +165,10 @@ def test_a_stopped_nursery(start, nursery, monkeypatch):
     """A child that does not come up can be closed; the end is bounded."""
     from mt.aio.proc import _handle
 
-    monkeypatch.setattr(_handle, "BOOT", 0.2)
-    os.kill(nursery.popen.pid, signal.SIGSTOP)
+    _zygote.close()
+    srun(start().send, (len, ""))  # the only one: there will be no spare
+    monkeypatch.setattr(_handle, "BOOT", 0.1)
+    os.kill(_zygote.current().popen.pid, signal.SIGSTOP)
     process = start()
     process.close(0)
     assert process._link.ended

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mt.aio.proc import _child, _link, _memory, _nursery, _oom, _start, _zygote
+from mt.aio.proc import _child, _memory, _nursery, _oom, _start, _zygote
 from mt.aio.proc._frames import LARGE, RETURNED, Frame
 from mt.aio.proc._handle import Own
 from mt.aio.proc._loops import LoopListener, LoopWaiter
@@ -23,6 +24,7 @@ from mt.aio.proc._queue_poll import Poller
 from mt.aio.proc._queue_remote import RemoteGetter
 
 BIG = [bytes(LARGE)]
+LIMIT = 10
 
 
 @pytest.fixture
@@ -39,6 +41,11 @@ def memory():
 def refuse(*_args, **_kwargs):
     """Be the system call that fails."""
     raise OSError(errno.EMFILE, "refused")
+
+
+def refuse_thread(_thread):
+    """Be the interpreter that is about to end."""
+    raise RuntimeError("can't start new thread at interpreter shutdown")
 
 
 @pytest.mark.parametrize("call", ["os.truncate", "send"])
@@ -124,21 +131,52 @@ def test_the_children_of_nobody():
     assert _nursery._descendants(2**22 + 1) == []
 
 
-def test_a_nursery_without_cloudpickle(monkeypatch):
-    """Where it cannot be imported the children do without."""
-    monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    monkeypatch.setattr(_nursery.gc, "freeze", lambda: pytest.fail("nothing was prepared"))
-    _nursery._prepare()
+@pytest.mark.skipif(not _zygote.possible(), reason="needs pidfd")
+def test_a_nursery_without_cloudpickle(run_program, tmp_path):
+    """Where it cannot be imported the children do without, and the nursery goes on."""
+    (tmp_path / "cloudpickle.py").write_text("open('tried', 'x').close()\nraise ImportError\n")
+    out = run_program("""
+        import sys, types
+        sys.modules["cloudpickle"] = types.ModuleType("cloudpickle")  # so it is to be prepared
+        from mt.aio.core import srun
+        from mt.aio.proc import BgProcess, _zygote
+        nurseries = []
+        for _ in range(2):  # it takes the second request after that
+            with BgProcess() as process:
+                nurseries.append(_zygote.current().popen.pid)
+                srun(process.send, 1)
+        print(len(set(nurseries)), _zygote.current().popen.poll())
+    """)
+    assert (tmp_path / "tried").exists()
+    assert out == "1 None\n"
 
 
-def test_a_child_of_its_own_is_killed():
-    """The handle of a fresh interpreter kills it, and says how it ended."""
-    handle = Own(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+@pytest.fixture
+def own():
+    """A process of our own that goes on until it is killed, and its handle."""
+    popen = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    handle = Own(popen)
+    yield popen, handle
+    popen.kill()
+    popen.wait()
+    handle.close()
+
+
+def test_a_child_of_its_own_is_killed(own):
+    """The handle of a fresh interpreter kills it, tells when it has ended, and says how."""
+    _, handle = own
     assert not handle.ended()
     handle.kill()
-    handle._popen.wait()
+    assert select.select([handle.watched], [], [], LIMIT)[0]
     assert (handle.ended(), handle.returncode) == (True, -signal.SIGKILL)
-    handle.close()
+
+
+def test_a_child_of_its_own_whose_status_somebody_else_took(own):
+    """It has ended, and nobody knows how: the system tells only the first who asks."""
+    popen, handle = own
+    handle.kill()
+    popen.wait()
+    assert (handle.ended(), handle.returncode) == (True, None)
 
 
 def test_a_system_that_does_not_count(monkeypatch, tmp_path):
@@ -164,14 +202,30 @@ def test_the_interpreter_s_options_are_passed_on(monkeypatch, flags, options):
     assert _start._options() == ["-P", *options]
 
 
-def test_an_end_that_no_thread_can_see_to():
+def test_an_end_that_no_thread_can_see_to(start, until, gone, tmp_path, monkeypatch):
     """At the interpreter's end, when no thread can be started, the child is killed at once."""
-    killed = []
-    link = SimpleNamespace(finish=lambda timeout: None, kill=lambda: killed.append("killed"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("threading.Thread.start", lambda self: (_ for _ in ()).throw(RuntimeError))
-        _link.Link.finish_elsewhere(link, 1.0)
-    assert killed == ["killed"]
+    process = start()
+    begun = tmp_path / "begun"
+
+    def work():
+        import time
+
+        begun.touch()
+        time.sleep(60)
+
+    async def main():
+        sending = asyncio.ensure_future(process.send((work,), context_vars={"async": True}))
+        await asyncio.sleep(0)
+        while not begun.exists():
+            await asyncio.sleep(0.001)
+        with monkeypatch.context() as patch:
+            patch.setattr("threading.Thread.start", refuse_thread)
+            process.close(60)  # in a thread of its own, were there one
+        with pytest.raises(RuntimeError, match="closed by this program"):
+            await sending
+
+    asyncio.run(main())
+    until(lambda: gone(process.pid))
 
 
 @pytest.mark.parametrize("waiter", [LoopWaiter, LoopListener])

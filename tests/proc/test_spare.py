@@ -100,6 +100,47 @@ def test_it_is_killed_with_a_request_before_it(start, spare):
     assert process.pid != pid
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_nursery_is_killed_before_it_hears(mode, start, spare, until, *, gone, when):
+    """The spare has told the parent its process id itself: it answers, and its end is noticed."""
+    expected = spare()
+    nursery = _zygote.current().popen.pid
+    os.kill(nursery, signal.SIGSTOP)
+    if when == "before":  # it takes the request
+        os.kill(expected, signal.SIGSTOP)
+    process = start()
+    if when == "after":
+        assert mode.run(process.send, (len, "abc"), recv_timeout=LIMIT) == 3
+    os.kill(nursery, signal.SIGKILL)
+    until(lambda: gone(nursery))
+    os.kill(expected, signal.SIGCONT)
+    assert mode.run(process.send, (os.getpid,), recv_timeout=LIMIT) == expected == process.pid
+    with pytest.raises(RuntimeError, match="is gone") as caught:
+        mode.run(process.send, (os._exit, 3), recv_timeout=LIMIT)
+    assert caught.value.exitcode is None
+
+
+@pytest.mark.parametrize("asked", ["before", "after"])
+def test_a_nursery_that_is_stopped_when_its_child_ends(mode, start, spare, monkeypatch, asked):
+    """The end is noticed all the same, though nobody can tell how: `close` does not hang."""
+    from mt.aio.proc._relay import Relay
+
+    monkeypatch.setattr(Relay, "patience", 0.1)
+    expected = spare()
+    nursery = _zygote.current().popen.pid
+    if asked == "after":
+        os.kill(nursery, signal.SIGSTOP)
+    process = start()
+    assert process.pid == expected
+    os.kill(nursery, signal.SIGSTOP)
+    try:
+        mode.run(process.aclose, 0)
+        assert process._link.ended
+        assert process.exitcode is None
+    finally:
+        os.kill(nursery, signal.SIGCONT)
+
+
 _PROGRAM = """
     import time, psutil
     from mt.aio.core import srun

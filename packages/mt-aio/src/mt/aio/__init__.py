@@ -1,7 +1,7 @@
 """One body for sync and async code, files that are never torn, helper processes that never hang.
 
-The names below live in five separately installable pieces; each is imported when one of its names
-is first used:
+The names below live in separately installable pieces; each is imported when one of its names is
+first used:
 
     mt.aio.core     arun, arun2, ipython, sleep, srun, yield_control
     mt.aio.fs       read_binary, write_binary, read_text, write_text, json_load, json_save,
@@ -10,7 +10,8 @@ is first used:
     mt.aio.proc     BgProcess, qget_aio, qput_aio
     mt.aio.manager  AprocManager
 
-With a further piece, mt.aio.remote, those that take paths of files take URLs of objects as well.
+Two more pieces add no names here. With mt.aio.remote, those that take paths of files take URLs of
+objects as well; mt.aio.dask, imported by its own name, lets child processes live on a cluster.
 
 A name whose piece is not installed is left out of `dir()` and of `__all__`; using it raises a
 `ModuleNotFoundError` that tells what to install.

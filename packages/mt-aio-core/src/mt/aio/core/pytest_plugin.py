@@ -4,7 +4,8 @@ Installed with `pip install "mt-aio-core[pytest]"`, and found by pytest by itsel
 `mode` runs a test three times: without any event loop, in asyncio's debug mode, and on uvloop (if
 that is installed). In sync mode a test fails if an event loop is touched; in the others if the
 loop is blocked for longer than `mt_aio_blocked_ms` (an option of pytest's configuration file, 250
-by default, 0 for any time), or if a task is left behind.
+by default, 0 for any time), or if a task is left behind. A test of code that talks to an event loop
+in another thread, in sync mode too, is marked `mt_aio_loop_elsewhere`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ __all__ = ["Mode"]
 T = TypeVar("T")
 
 _OPTION = "mt_aio_blocked_ms"
+_ELSEWHERE = "mt_aio_loop_elsewhere"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Mode:
     """`"sync"`, `"async"` or `"uvloop"`."""
     blocked_ms: float = 0
     """For how many milliseconds the event loop may be blocked; 0 for any time."""
+    loop_elsewhere: bool = False
+    """Whether, in sync mode, work may be given to an event loop that runs in another thread."""
 
     @property
     def is_async(self) -> bool:
@@ -65,7 +69,7 @@ class Mode:
             BaseException: what the function raises, which comes first.
         """
         if not self.is_async:
-            with _no_loop():
+            with _no_loop(elsewhere=self.loop_elsewhere):
                 return srun(asyn_func, *args, **kwargs)
         import asyncio
 
@@ -114,13 +118,15 @@ def _not_blocked(loop: asyncio.AbstractEventLoop, limit_ms: float) -> Iterator[N
 
 
 @contextmanager
-def _no_loop() -> Iterator[None]:
+def _no_loop(*, elsewhere: bool) -> Iterator[None]:
     """Fail if an event loop is made, run or called, which nothing needs in sync mode."""
     import asyncio
 
     touched: list[str] = []
     patch = pytest.MonkeyPatch()
     for owner, name in _ways_to_a_loop(asyncio):
+        if elsewhere and name == "call_soon_threadsafe":
+            continue
         patch.setattr(owner, name, _noting(getattr(owner, name), name, touched))
     try:
         yield
@@ -170,12 +176,14 @@ def _mode(request: pytest.FixtureRequest) -> Mode:
         pytest.importorskip("uvloop", reason="uvloop is not installed")
     marker = request.node.get_closest_marker(_OPTION)
     limit = marker.args[0] if marker else request.config.getini(_OPTION)
-    return Mode(request.param, float(limit))
+    elsewhere = request.node.get_closest_marker(_ELSEWHERE) is not None
+    return Mode(request.param, float(limit), elsewhere)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the markers known."""
     config.addinivalue_line("markers", f"{_OPTION}(ms): another limit for one test, 0 for none")
+    config.addinivalue_line("markers", f"{_ELSEWHERE}: another thread's loop may be given work")
 
 
 @pytest.fixture(params=["sync", "async", "uvloop"])

@@ -71,8 +71,9 @@ class DaskHost(RemoteHost):
         grace: float = 3.0,
     ) -> None:
         super().__init__(timeout=timeout, wait=wait, grace=grace)
-        self.workers = [workers] if isinstance(workers, str) else list(workers or ()) or None
-        self.resources = dict(resources or {}) or None
+        some = [workers] if isinstance(workers, str) else list(workers or ())
+        self.workers: list[str] | None = some or None
+        self.resources: dict[str, float] | None = dict(resources or {}) or None
         self.direct = direct
         self._client: Client | None = None
         self._address = ""

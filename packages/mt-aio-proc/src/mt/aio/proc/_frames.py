@@ -45,10 +45,10 @@ class Frame:
         segments: Sequence[Buffer],
         region: int | None = None,
     ) -> None:
-        self.kind = kind
-        self.number = number
-        self.segments = segments
-        self.region = region
+        self.kind: int = kind
+        self.number: int = number
+        self.segments: Sequence[Buffer] = segments
+        self.region: int | None = region
 
 
 def pack(frame: Frame) -> list[Buffer]:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
         def kill(self) -> None:
             """Kill it."""
 
+        def doubt(self) -> None:
+            """Rely on the system alone to tell of the end, if another was to tell."""
+
         def close(self) -> None:
             """Close what tells of the end."""
 
@@ -85,6 +88,9 @@ class Own:
                 with suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGKILL)
 
+    def doubt(self) -> None:
+        """Do nothing: nobody else is relied on."""
+
     def close(self) -> None:
         os.close(self.watched)
 
@@ -126,7 +132,7 @@ class Own:
 
 
 class Forked:
-    """A child of the nursery, which reports its process id and then how it ended.
+    """A child of the nursery: it reports its process id, and the nursery how it ended.
 
     If the nursery is gone before that, nobody knows how; that the child has ended, the descriptor
     of the process itself tells, which is watched from then on.
@@ -156,12 +162,9 @@ class Forked:
         with self._lock:
             while not self._ended and self.watched != self._process:
                 try:
-                    data, descriptors = receive(self._report, 8)
+                    self._take(*receive(self._report, 16))
                 except BlockingIOError:
                     return False
-                self._take(
-                    int.from_bytes(data, "little", signed=True), descriptors, told=bool(data)
-                )
             if not self._ended:
                 poll = select.poll()
                 poll.register(self._process, select.POLLIN)
@@ -176,6 +179,11 @@ class Forked:
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
+    def doubt(self) -> None:
+        with self._lock:
+            if not self.ended() and self._process >= 0:
+                self.watched = self._process
+
     def close(self) -> None:
         with self._lock:
             self._report.close()
@@ -188,15 +196,23 @@ class Forked:
         self._ended = True
         self.close()
 
-    def _take(self, value: int, descriptors: list[int], *, told: bool) -> None:
-        """Take what the nursery says: the pid, then the exit status; or its end."""
-        if told and self._pid is None:
-            self._pid, (self._process,) = value, descriptors
-        elif told:
-            self._returncode, self._ended = value, True
-        elif self._pid is None:  # it has not come up, or could not fork
+    def _take(self, data: bytes, descriptors: list[int]) -> None:
+        """Take what is reported: the pid by the child, that and the exit status by the nursery.
+
+        A child that is killed early has told nothing. No data mean that nobody will tell more.
+        """
+        if data:
+            self._pid = int.from_bytes(data[:8], "little", signed=True)
+        if descriptors:
+            (self._process,) = descriptors
+        if len(data) > 8:  # noqa: PLR2004 - so long is the pid alone
+            self._returncode, self._ended = int.from_bytes(data[8:], "little", signed=True), True
+        if data:
+            return
+        if self._pid is None:  # the nursery has not come up, or could not fork
             with suppress(Exception):  # not dead: TimeoutExpired
                 self._returncode = self._nursery.wait(_DYING)
+        if self._process < 0:
             self._ended = True
         else:
             self.watched = self._process

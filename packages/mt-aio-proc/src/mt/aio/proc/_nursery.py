@@ -1,8 +1,10 @@
 """A clean interpreter, started once, from which children are forked: cheap, and without harm.
 
 It has one thread, has run none of the user's code, and knows what every child needs. For each
-request it forks; it tells the parent the child's process id and how the child ended. The request
-is one byte, with the descriptors that the child is to have; see `ORDER`.
+request it forks. The child tells the parent its process id, before anything else: if the nursery
+did, and were killed meanwhile, the parent would not know of a child that lives. The nursery tells
+how the child ended. The request is one byte, with the descriptors that the child is to have; see
+`ORDER`.
 
 A program that has asked twice will ask again: from then on a spare child is forked ahead. It reads
 the next request itself, from the very socket, and passes on what the nursery has to know. See
@@ -22,7 +24,7 @@ import os
 import select
 
 from mt.aio.proc import _process, _serve  # noqa: F401 - so that the children have them
-from mt.aio.proc._passing import receive, send
+from mt.aio.proc._passing import introduce, receive
 
 REST = 2  # milliseconds after a request before a spare is forked: the child is to start first
 
@@ -89,7 +91,8 @@ class _Nursery:
         if pid == 0:
             self._leave()
             self._control.close()
-            _close([report, lifeline])
+            introduce(report)
+            os.close(lifeline)
             return _settle(data, *child)
         _close(child)
         self._add(pid, report, lifeline)
@@ -149,13 +152,10 @@ class _Nursery:
         return None
 
     def _add(self, pid: int, report: int, lifeline: int) -> None:
-        """Tell the parent of a new child, and watch it."""
+        """Watch a new child."""
         descriptor = os.pidfd_open(pid)
         self._poll.register(descriptor, select.POLLIN)
         self._living[descriptor] = pid, socket.socket(fileno=report), lifeline
-        with _Quietly():  # the parent may be gone
-            number = pid.to_bytes(8, "little", signed=True)
-            send(self._living[descriptor][1], number, [descriptor])
 
     def _leave(self) -> None:
         """Close what is open for others, in a new child: its brothers are none of its business."""
@@ -168,8 +168,9 @@ class _Nursery:
         pid, report, lifeline = self._living.pop(descriptor)
         self._poll.unregister(descriptor)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        numbers = [number.to_bytes(8, "little", signed=True) for number in (pid, code)]
         with _Quietly():  # it may be that nobody wants to know
-            report.send(code.to_bytes(8, "little", signed=True), socket.MSG_NOSIGNAL)
+            report.send(b"".join(numbers), socket.MSG_NOSIGNAL)
         report.close()
         os.close(descriptor)
         os.close(lifeline)

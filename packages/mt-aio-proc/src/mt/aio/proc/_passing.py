@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket as socket
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -18,6 +19,20 @@ def send(through: socket.socket, data: bytes, descriptors: Sequence[int]) -> Non
     rights = b"".join(descriptor.to_bytes(_SIZE, sys.byteorder) for descriptor in descriptors)
     flags = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
     through.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], flags)
+
+
+def introduce(through: int) -> None:
+    """Tell, in a new child, which process it is; the parent may be gone. Close the descriptor."""
+    pid = os.getpid()
+    report = socket.socket(fileno=through)
+    process = os.pidfd_open(pid)
+    try:
+        send(report, pid.to_bytes(8, "little", signed=True), [process])
+    except OSError:
+        return
+    finally:
+        report.close()
+        os.close(process)
 
 
 def receive(through: socket.socket, size: int) -> tuple[bytes, list[int]]:

@@ -39,6 +39,7 @@ class Relay(Line):
 
     outbox: Outbox
     driver: Driver
+    patience = 5.0  # arbitrary
 
     def __init__(
         self,
@@ -100,7 +101,12 @@ class Relay(Line):
             self._child.process.kill()
 
     def give_up(self) -> None:
-        """Do nothing: a killed child of this machine is sure to end."""
+        """Look for ourselves: a killed child ends, but the one who is to say so may be stopped."""
+        with self._lock:
+            if not self.ended:
+                self._child.process.doubt()
+        self._exited()
+        self.driver.wait(lambda: self.ended, None)
 
     def disown(self) -> None:
         self._lock = threading.RLock()

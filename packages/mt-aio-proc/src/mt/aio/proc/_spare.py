@@ -13,7 +13,7 @@ import os
 import sys
 
 from mt.aio.proc import _frames as frames
-from mt.aio.proc._passing import receive, send
+from mt.aio.proc._passing import introduce, receive, send
 from mt.aio.proc._pickling import dumps
 from mt.aio.proc._process import BgProcess
 from mt.aio.proc._serve import serve
@@ -62,12 +62,12 @@ def wait_for_use(
     if len(descriptors) != count:  # the parent is gone, or there is no room for descriptors
         os._exit(1)
     *child, report, lifeline = descriptors
-    try:
+    try:  # noqa: SIM105 - `contextlib` need not be imported for that
         send(tell, data, [report, lifeline])
-    except OSError:  # the nursery is gone
-        os._exit(1)
+    except OSError:  # the nursery is gone; its children live on
+        pass
     control.close()
     tell.close()
-    os.close(report)
+    introduce(report)
     os.close(lifeline)
     return data, child

@@ -48,7 +48,7 @@ class Station:
     """One child, kept for a caller elsewhere. All methods belong to one event loop."""
 
     def __init__(self) -> None:
-        self.owner = os.getpid()
+        self.owner: int = os.getpid()
         self._lock = threading.RLock()
         self._events: list[tuple[Any, ...]] = []
         self._first = 0  # the number of the first one that is kept
