@@ -49,6 +49,7 @@ class Case:
     targets: tuple[Target, ...] = ()
     rounds: int = 0  # 0: as the command line says
     warm: bool = True  # run each contestant once before what is measured
+    settle: bool = False  # run each once more, uncounted, before it is measured in a round
     notes: str = ""
 
 
@@ -70,7 +71,7 @@ def run_case(case: Case, rounds: int) -> dict[str, Any]:
     gc.collect()
     gc.freeze()  # what is here by now is not a contestant's: no cycle collector need look at it
     try:
-        rows = _rounds(contestants, case.rounds or rounds)
+        rows = _rounds(contestants, case.rounds or rounds, settle=case.settle)
     finally:
         gc.unfreeze()
     return {
@@ -83,7 +84,9 @@ def run_case(case: Case, rounds: int) -> dict[str, Any]:
     }
 
 
-def _rounds(contestants: dict[str, Measure], rounds: int) -> list[dict[str, Figures]]:
+def _rounds(
+    contestants: dict[str, Measure], rounds: int, *, settle: bool
+) -> list[dict[str, Figures]]:
     names = list(contestants)
     rows: list[dict[str, Figures]] = []
     for number in range(rounds):
@@ -91,6 +94,8 @@ def _rounds(contestants: dict[str, Measure], rounds: int) -> list[dict[str, Figu
         row = {}
         for name in names[turn:] + names[:turn]:
             gc.collect()
+            if settle:
+                contestants[name]()
             row[name] = _enough(contestants[name])
         rows.append(row)
     return rows

@@ -200,7 +200,7 @@ def test_pieces_are_the_selection(size, chunk, data):
     selection = data.draw(_slices(size))
     line = np.arange(size)
     (span,) = _grid.spans_of(selection, (size,))
-    out = np.full(span.count, -1)
+    out = np.full(span.length, -1)
     for piece in _grid.pieces(span, chunk):
         out[piece.outside] = line[piece.origin : piece.origin + chunk][piece.inside]
     assert out.tolist() == line[selection].tolist()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -13,15 +12,14 @@ Box = tuple[slice, ...]
 Origin = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What is selected along one axis: `count` indices from `start` on, `step` apart.
+class Span(NamedTuple):
+    """What is selected along one axis: `length` indices from `start` on, `step` apart.
 
     `single` tells that it was a number, not a slice, so that the result lacks the axis.
     """
 
     start: int
-    count: int
+    length: int
     step: int
     single: bool
 
@@ -72,10 +70,10 @@ def pieces(span: Span, chunk: int) -> list[Piece]:
     """Cut a span at the borders of chunks of this length."""
     found = []
     index = 0
-    while index < span.count:
+    while index < span.length:
         at = span.start + index * span.step
         offset = at % chunk
-        count = min(span.count - index, (chunk - 1 - offset) // span.step + 1)
+        count = min(span.length - index, (chunk - 1 - offset) // span.step + 1)
         inside = slice(offset, offset + (count - 1) * span.step + 1, span.step)
         found.append(Piece(at - offset, inside, slice(index, index + count)))
         index += count

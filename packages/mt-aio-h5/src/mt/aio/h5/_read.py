@@ -66,7 +66,7 @@ def read_dataset(
         report.finish()
         return value
     out = read_spans(dset, path, spans, progress)
-    return out.reshape([span.count for span in spans if not span.single])
+    return out.reshape([span.length for span in spans if not span.single])
 
 
 def _provide_filters(dset: h5py.Dataset, path: str) -> None:
@@ -98,7 +98,7 @@ def _spans_worth_it(dset: h5py.Dataset, selection: Any) -> list[Span] | None:
     spans = spans_of(selection, dset.shape)
     if spans is None or all(span.single for span in spans):
         return None
-    size = prod(span.count for span in spans) * dset.dtype.itemsize
+    size = prod(span.length for span in spans) * dset.dtype.itemsize
     return spans if size >= SMALL else None
 
 
@@ -108,7 +108,7 @@ def read_spans(
     """Read a plain selection into a new array, which keeps the axes of single indices."""
     import numpy as np
 
-    shape = tuple(span.count for span in spans)
+    shape = tuple(span.length for span in spans)
     out = np.empty(shape, dset.dtype)
     report = Report(progress, out.nbytes)
     if not _read_chunks(dset, spans, out, report, path):

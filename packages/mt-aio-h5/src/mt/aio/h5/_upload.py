@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -65,5 +64,7 @@ class Upload(Draft):
 
     def remove(self) -> None:
         """Remove the temporary folder, if it is there."""
+        import shutil
+
         with suppress(FileNotFoundError):
             shutil.rmtree(self._folder)
