@@ -8,7 +8,6 @@ from mt.aio.h5._access import Access
 from mt.aio.h5._draft import Draft
 from mt.aio.h5._explain import own_system_error
 from mt.aio.h5._lane import in_lane
-from mt.aio.h5._upload import Upload
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -62,11 +61,9 @@ class DraftContext(Access):
         if kind is None:
             try:
                 draft.finish()
-                if isinstance(draft, Upload):
-                    draft.deliver_here()
+                draft.deliver_here()
             finally:
-                if isinstance(draft, Upload):
-                    draft.remove()
+                draft.remove()
             self._log("%s: written", self._path)
         else:
             draft.abandon()
@@ -95,14 +92,12 @@ class DraftContext(Access):
         if error is None:
             try:
                 await in_lane(draft.finish, context_vars=self.context_vars)
-                if isinstance(draft, Upload):
-                    await draft.deliver(self.context_vars)
+                await draft.deliver(self.context_vars)
             except BaseException as exc:
                 await self._abandon(draft, exc)  # a cancellation may have withdrawn `finish`
                 raise
             finally:
-                if isinstance(draft, Upload):
-                    draft.remove()
+                draft.remove()
             self._log("%s: written", self._path)
         else:
             await self._abandon(draft, error)

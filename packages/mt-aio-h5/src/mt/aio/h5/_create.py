@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from mt.aio.fs.lowlevel import check_file_mode, check_path, durability_of, remote_of
 from mt.aio.h5._context import DraftContext
 from mt.aio.h5._draft import Plan
-from mt.aio.h5._upload import Upload
 
 if TYPE_CHECKING:
     import os
@@ -121,5 +120,7 @@ class CreateFileH5(DraftContext):
 
     def _draft_of(self) -> Draft | Reader:
         if "://" in self._path and (remote := remote_of(self._path)) is not None:
+            from mt.aio.h5._upload import Upload
+
             return Upload(self._path, self._plan, remote)
         return super()._draft_of()

@@ -16,6 +16,7 @@ from mt.aio.h5._explain import could_not_write, explained, numbered
 if TYPE_CHECKING:
     import h5py
 
+    from mt.aio.core.lowlevel import ContextVars
     from mt.aio.fs.lowlevel import Durability, Target
 
 T = TypeVar("T")
@@ -41,7 +42,20 @@ class Plan(NamedTuple):
     base: str = "none"
 
 
-class Draft:
+class Work:
+    """The steps after an HDF5 file is finished; most files are where they belong by then."""
+
+    def deliver_here(self) -> None:
+        """Bring the finished file to where it belongs, blocking."""
+
+    async def deliver(self, context_vars: ContextVars) -> None:
+        """Do the same where the mode says."""
+
+    def remove(self) -> None:
+        """Remove what is left, whatever has happened."""
+
+
+class Draft(Work):
     """A temporary HDF5 file that becomes the target, or is thrown away.
 
     `open` comes first; `finish` or `abandon` ends it. Whatever `open` and `finish` raise, nothing

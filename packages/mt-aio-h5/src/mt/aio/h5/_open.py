@@ -12,7 +12,7 @@ from mt.aio.core.lowlevel import check_cancelled
 from mt.aio.fs.lowlevel import absolute, check_file_mode, check_path, durability_of
 from mt.aio.h5._close import close_file
 from mt.aio.h5._context import DraftContext
-from mt.aio.h5._draft import Draft, Plan
+from mt.aio.h5._draft import Draft, Plan, Work
 from mt.aio.h5._explain import explained, numbered
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ OpenMode: TypeAlias = Literal["r", "r+", "a"]
 _BASES = {"r": "none", "r+": "must", "a": "old"}
 
 
-class Reader:
+class Reader(Work):
     """A file that is open for reading; the same steps as a draft's."""
 
     def __init__(self, filepath: str, *, locking: bool | None) -> None:
