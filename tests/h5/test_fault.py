@@ -10,15 +10,6 @@ import pytest
 from mt.aio.h5 import CreateFileH5
 
 
-@pytest.fixture
-def path(tmp_path):
-    """A target that has content already."""
-    path = tmp_path / "file.h5"
-    with h5py.File(path, "w") as file:
-        file["old"] = [1, 2]
-    return path
-
-
 def _names(path):
     with h5py.File(path, "r") as file:
         return list(file)

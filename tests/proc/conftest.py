@@ -218,6 +218,16 @@ def any_queue(request):
     _end(q)
 
 
+@pytest.fixture(scope="module")
+def manager():
+    """Give a manager, a process that has queues."""
+    with multiprocessing.Manager() as manager:
+        q = manager.Queue()
+        q.put(1)  # this thread's connection stays as long as there is a proxy
+        yield manager
+        del q
+
+
 @pytest.fixture
 def with_heartbeat():
     """Await something while a task ticks; give the result or error, and the ticks."""

@@ -13,7 +13,7 @@ import pytest
 
 from mt.aio.proc import qget_aio, qput_aio
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("manager")]
 CONTEXT = multiprocessing.get_context("spawn")
 COUNT, CONSUMERS, PRODUCERS = 400, 10, 3
 KINDS = {
@@ -28,16 +28,6 @@ KINDS = {
     "proxy": lambda manager: manager.Queue(),
     "proxy, 3 places": lambda manager: manager.Queue(3),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def manager():
-    """Give a manager, a process that has queues."""
-    with multiprocessing.Manager() as manager:
-        q = manager.Queue()
-        q.put(1)  # this thread's connection stays as long as there is a proxy
-        yield manager
-        del q
 
 
 @pytest.fixture(params=KINDS)

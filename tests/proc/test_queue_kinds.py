@@ -14,21 +14,12 @@ import pytest
 from mt.aio.core import srun
 from mt.aio.proc import qget_aio, qput_aio
 
+pytestmark = pytest.mark.usefixtures("manager")  # from the beginning: its process takes time
 CONTEXT = multiprocessing.get_context("spawn")
 UNBOUNDED = ["queue.SimpleQueue", "mp.SimpleQueue"]
 BOUNDED = ["queue.Queue", "queue.LifoQueue", "queue.PriorityQueue", "mp.Queue", "mp.JoinableQueue"]
 PROXIES = ["proxy of Queue", "proxy of JoinableQueue"]
 SLOW_PROXIES = [pytest.param(kind, marks=pytest.mark.slow) for kind in PROXIES]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def manager():
-    """Give a manager, a process that has queues."""
-    with multiprocessing.Manager() as manager:
-        q = manager.Queue()
-        q.put(1)  # this thread's connection stays as long as there is a proxy
-        yield manager
-        del q
 
 
 @pytest.fixture

@@ -14,17 +14,7 @@ import pytest
 
 from mt.aio.proc import qget_aio, qput_aio
 
-pytestmark = pytest.mark.slow  # a manager takes its time
-
-
-@pytest.fixture(scope="module", autouse=True)
-def manager():
-    """Give a manager, a process that has queues."""
-    with multiprocessing.Manager() as manager:
-        q = manager.Queue()
-        q.put(1)  # this thread's connection stays as long as there is a proxy
-        yield manager
-        del q
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("manager")]  # which takes its time
 
 
 @pytest.fixture
