@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not _zygote.possible(), reason="needs pidfd")
 
 @pytest.fixture
 def spare(start, until):
-    """Return what waits until there is a spare and gives its process id; `more` are not it."""
+    """Return what waits until there is a spare and gives its process id; it is none of `more`."""
     ours = [start(), start()]
     for process in ours:
         srun(process.send, (len, ""))
@@ -27,7 +27,7 @@ def spare(start, until):
     def spare(*more):
         def find():
             forked = {child.pid for child in psutil.Process(nursery.popen.pid).children()}
-            others = forked - {process.pid for process in (*ours, *more)}
+            others = forked - {process.pid for process in ours} - set(more)
             return others.pop() if len(others) == 1 else None  # some may be dying
 
         return until(find)
@@ -71,9 +71,10 @@ def test_it_has_nothing_of_its_brothers(start, spare):
     def descriptors():
         return len(os.listdir("/proc/self/fd"))
 
-    os.kill(spare(), signal.SIGKILL)
+    killed = spare()
+    os.kill(killed, signal.SIGKILL)
     by_request = start()
-    expected = spare(by_request)
+    expected = spare(by_request.pid, killed)
     by_spare = start()
     assert by_spare.pid == expected
     counts = [srun(process.send, (descriptors,)) for process in (by_request, by_spare)]
@@ -87,7 +88,7 @@ def test_it_is_killed_before_it_is_asked(start, spare):
     process = start()
     assert process.pid != pid
     assert srun(process.send, (len, "abc"), recv_timeout=LIMIT) == 3
-    assert spare(process)
+    assert spare(process.pid, pid)
 
 
 def test_it_is_killed_with_a_request_before_it(start, spare):
