@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+import threading
 import time
 import traceback
 
@@ -14,11 +18,11 @@ from mt.aio.core._watch import LoopWatch
 LIMIT = 0.05
 
 
-def watched(body, reports):
+def watched(body, reports, limit=LIMIT):
     """Run a coroutine on a loop that is watched."""
 
     async def main():
-        watch = LoopWatch(asyncio.get_running_loop(), LIMIT, lambda *found: reports.append(found))
+        watch = LoopWatch(asyncio.get_running_loop(), limit, lambda *found: reports.append(found))
         try:
             await body()
         finally:
@@ -53,6 +57,41 @@ def test_code_that_is_no_asyn_function():
     watched(body, reports)
     ((_, name),) = reports
     assert name is None
+
+
+@pytest.fixture
+def crowded():
+    """Have this thread share one processor with four others that never rest."""
+    thread, processors = threading.get_native_id(), os.sched_getaffinity(0)
+    processor = min(processors)
+    command = [sys.executable, "-S", "-c", "while True: pass"]
+    crowd = [subprocess.Popen(command) for _ in range(4)]
+    for process in crowd:
+        os.sched_setaffinity(process.pid, {processor})
+    os.sched_setaffinity(thread, {processor})
+    yield
+    os.sched_setaffinity(thread, processors)
+    for process in crowd:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="the kernel does not count")
+def test_a_busy_machine_is_no_culprit(crowded):
+    """The time for which the loop's thread had to queue for a processor does not count."""
+    reports, took = [], []
+    limit = 0.4
+
+    async def body():
+        start, end = time.monotonic(), time.thread_time() + limit / 2
+        while time.thread_time() < end:
+            pass
+        took.append(time.monotonic() - start)
+
+    watched(body, reports, limit)
+    assert took[0] > limit
+    assert not reports
 
 
 def test_a_loop_that_has_closed_is_no_culprit():
