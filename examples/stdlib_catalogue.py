@@ -41,7 +41,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from mt import aio
@@ -212,6 +211,8 @@ def table(seconds: dict[str, dict[str, float]], files: int) -> str:
 
 def chart(seconds: dict[str, dict[str, float]], files: int) -> bytes:
     """Draw the files per second as a PNG: a panel for each stage, on a scale of its own."""
+    from matplotlib.figure import Figure  # loading it takes longer than all the rest
+
     figure = Figure(figsize=(10, 3.4), dpi=150, layout="constrained")
     figure.suptitle(f"{files:,} files, one function, two modes: files per second in each stage")
     for axes, stage in zip(figure.subplots(1, len(seconds["sync"])), seconds["sync"], strict=True):

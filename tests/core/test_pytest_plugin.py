@@ -11,8 +11,9 @@ MODES = ["sync", "async", "uvloop"] if importlib.util.find_spec("uvloop") else [
 
 
 @pytest.fixture
-def outcomes(pytester):
+def outcomes(pytester, monkeypatch):
     """Run a test file with the plugin alone, and give its output and its outcomes."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # to load the others takes a second
 
     def run(source, ini=""):
         pytester.makeini(f"[pytest]\n{ini}")

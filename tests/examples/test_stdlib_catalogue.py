@@ -9,7 +9,6 @@ import sysconfig
 from pathlib import Path
 
 import h5py
-import matplotlib.image
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "stdlib_catalogue.py"
@@ -195,6 +194,8 @@ def test_report(finished, out):
 @pytest.mark.slow
 def test_chart(finished, out):
     """The chart is a picture with something on it."""
+    import matplotlib.image
+
     picture = matplotlib.image.imread(out / "chart.png")
     height, width = picture.shape[:2]
     assert width > 2 * height > 400

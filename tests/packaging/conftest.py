@@ -180,23 +180,24 @@ class Environment:
         pinned = self.folder / "ours.txt"
         pinned.write_text("".join(f"{name} @ {path.as_uri()}\n" for name, path in wheels.items()))
         self.uv_pip("install", "--constraint", pinned, *requirements, unpinned=unpinned)
-        for listed in json.loads(self.uv_pip("list", "--format", "json")):
-            if listed["name"] in wheels:
-                self.must_come_from(listed["name"], wheels[listed["name"]])
+        self.must_come_from(wheels)
 
     def install_in_place(self, *names: str) -> None:
         """Install distributions from the checkout, in place."""
         members = [word for name in names for word in ("-e", f"{ROOT / 'packages' / name}")]
         self.uv_pip("install", "--no-deps", *members)
 
-    def must_come_from(self, name: str, wheel: Path) -> None:
-        """Fail if a distribution was installed from anywhere else."""
+    def must_come_from(self, wheels: dict[str, Path]) -> None:
+        """Fail if one of these distributions was installed from anywhere else."""
         found = self.ask(
             "import importlib.metadata, json\n"
-            f"file = importlib.metadata.distribution({name!r}).read_text('direct_url.json')\n"
-            "print(file or json.dumps({'url': None}))"
+            "print(json.dumps({\n"
+            "    dist.name: json.loads(dist.read_text('direct_url.json') or '{}').get('url')\n"
+            f"    for dist in importlib.metadata.distributions() if dist.name in {list(wheels)}\n"
+            "}))"
         )
-        assert found["url"] == wheel.as_uri()
+        assert found == {name: wheels[name].as_uri() for name in found}
+        assert found
 
     def run(self, *arguments: str | Path) -> str:
         """Run its Python, which sees nothing of the environment that the tests run in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import shutil
@@ -19,15 +20,18 @@ LIGHT = "mt-aio[manager]"  # pieces that need nothing of other projects, nor any
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def release(build, tmp_path):
+@pytest.fixture(scope="module")
+def release(build, tmp_path_factory):
     """Build the distributions of LIGHT as the release script would, in a given version."""
     spec = importlib.util.spec_from_file_location("set_version", ROOT / "scripts/set_version.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
 
+    folder = tmp_path_factory.mktemp("releases")
+
+    @functools.cache
     def make(version):
-        checkout, out = tmp_path / version, tmp_path / f"dist-{version}"
+        checkout, out = folder / version, folder / f"dist-{version}"
         for name in ("mt-aio", "mt-aio-core", "mt-aio-manager"):
             shutil.copytree(ROOT / "packages" / name, checkout / "packages" / name)
         shutil.copy(ROOT / "VERSION", checkout)
