@@ -200,6 +200,17 @@ async def gapped(func: Callable[[], Awaitable[Any]]) -> Figures:
     return {**figures, "gap": max(gap, now - last)}
 
 
+@dataclass(frozen=True)
+class Looped:
+    """Measures in one event loop; what the cases of a suite share may be a subclass."""
+
+    runner: asyncio.Runner
+
+    def gapped(self, body: Callable[[], Awaitable[Any]]) -> Measure:
+        """Measure a coroutine function, and how long it kept the event loop away."""
+        return lambda: self.runner.run(gapped(body))
+
+
 @contextmanager
 def peak_descriptors(figures: Figures) -> Iterator[None]:
     """Put into `figures["fds"]` how many descriptors were open at most, over those before."""

@@ -16,10 +16,10 @@ import _files_ways as ways
 from _harness import (
     Case,
     Figures,
+    Looped,
     Measure,
     Options,
     Target,
-    gapped,
     peak_descriptors,
     sync_loop,
     timed,
@@ -36,10 +36,9 @@ STYLES = ways.STYLES
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Looped):
     """What the cases share."""
 
-    runner: asyncio.Runner
     mtbase: Mtbase
     memory: str  # a folder on tmpfs
     quick: bool
@@ -51,10 +50,6 @@ class Bench:
     def in_loop(self, body: Callable[[], Awaitable[Any]], count: int = 1) -> Measure:
         """Measure a coroutine function on the event loop."""
         return lambda: self.runner.run(timed_async(body, count))
-
-    def gapped(self, body: Callable[[], Awaitable[Any]]) -> Measure:
-        """Measure a coroutine function, and how long it kept the event loop away."""
-        return lambda: self.runner.run(gapped(body))
 
 
 def cases(options: Options) -> Iterator[Case]:

@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import _h5_ways as ways
-from _harness import Case, Figures, Measure, Options, Target, gapped
+from _harness import Case, Figures, Looped, Measure, Options, Target
 
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - the tmpfs itself is wanted
 GAP = Target(0.020, figure="gap")
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Looped):
     """What the cases share."""
 
-    runner: asyncio.Runner
     folder: str
     data: ways.Array
     rounds: int
@@ -32,10 +31,6 @@ class Bench:
     def path(self, name: str) -> str:
         """Make up a path on tmpfs."""
         return os.path.join(self.folder, name)
-
-    def gapped(self, body: Callable[[], Awaitable[Any]]) -> Measure:
-        """Measure a coroutine function, and how long it kept the event loop away."""
-        return lambda: self.runner.run(gapped(body))
 
 
 def cases(options: Options) -> Iterator[Case]:

@@ -12,7 +12,7 @@ import pytest
 from tqdm import tqdm
 
 from mt.aio.core.lowlevel import MissingModeError, submit
-from mt.aio.h5 import CreateFileH5, OpenFileH5, _codec
+from mt.aio.h5 import CreateFileH5, OpenFileH5, _codec, _write
 from mt.aio.h5._lane import LANE
 
 GZIP = {"chunks": (1000, 10), "compression": "gzip", "shuffle": True}
@@ -91,13 +91,15 @@ def test_deflate(mode, tmp_path, data, deflate, level):
     if deflate not in {"auto", "zlib"}:
         pytest.importorskip(deflate)
 
+    part = data[:1100]  # two chunks, one at the edge: levels 9 take their time
+
     async def body(context_vars):
         async with CreateFileH5(tmp_path / "a.h5", context_vars=context_vars) as f:
-            await f.write("x", data, deflate=deflate, **GZIP, compression_opts=level)
+            await f.write("x", part, deflate=deflate, **GZIP, compression_opts=level)
 
     mode.run(body)
     with h5py.File(tmp_path / "a.h5") as file:
-        assert (file["x"][()] == data).all()
+        assert (file["x"][()] == part).all()
         assert file["x"].compression_opts == level
 
 
@@ -175,8 +177,10 @@ def test_progress_raises(mode, path, data):
 
 
 @pytest.mark.parametrize("options", [GZIP, {}, {"chunks": (100, 10), "compression": "lzf"}])
-def test_cancelled_write(async_mode, path, data, options):
+def test_cancelled_write(async_mode, path, data, options, monkeypatch):
     """A cancelled write ends between two pieces, and the dataset is taken away again."""
+    monkeypatch.setattr(_write, "PLAIN_PIECE", 2**17)
+    monkeypatch.setattr(_write, "FILTERED_PIECE", 2**17)
     begun, go_on = threading.Event(), threading.Event()
 
     def progress(done, total):
@@ -185,8 +189,7 @@ def test_cancelled_write(async_mode, path, data, options):
 
     async def body(context_vars):
         async with OpenFileH5(path, "a", context_vars) as f:
-            twice = np.concatenate([data] * 60)
-            task = asyncio.create_task(f.write("y", twice, progress=progress, **options))
+            task = asyncio.create_task(f.write("y", data, progress=progress, **options))
             await asyncio.get_running_loop().run_in_executor(None, begun.wait, 30)
             task.cancel()
             await asyncio.sleep(0)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 import types
 
-import h5py
 import pytest
 
 from mt.aio.core.lowlevel import submit
 from mt.aio.h5 import CreateFileH5
 from mt.aio.h5 import _draft as implementation
 from mt.aio.h5._lane import LANE
-
-
-def _names(path):
-    with h5py.File(path, "r") as file:
-        return list(file)
 
 
 @types.coroutine
@@ -33,7 +28,7 @@ async def _write(path, context_vars, *, fail):
             raise LookupError
 
 
-def test_cancelled_in_the_body(async_mode, path):
+def test_cancelled_in_the_body(async_mode, path, names):
     """Cancellation in the body leaves the target and no temporary file."""
 
     async def body(context_vars):
@@ -53,16 +48,17 @@ def test_cancelled_in_the_body(async_mode, path):
         assert os.listdir(path.parent) == ["file.h5"]
 
     async_mode.run(body)
-    assert _names(path) == ["old"]
+    assert names(path) == ["old"]
 
 
-@pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize(
-    "step", [(m, n) for m in ("open", "finish", "abandon") for n in ("begun", "ended")]
+    "step",
+    list(itertools.product(["open", "finish", "abandon"], ["begun", "ended"], [1, 3])),
+    ids=str,
 )
-def test_cancelled_while_a_worker_is_at_it(async_mode, path, monkeypatch, step, times):
+def test_cancelled_while_a_worker_is_at_it(async_mode, path, monkeypatch, step, names):
     """The coroutine ends when the worker has: all or nothing, and nothing left behind."""
-    method, moment = step
+    method, moment, times = step
     reached, go_on = threading.Event(), threading.Event()
     plain = getattr(implementation.Draft, method)
 
@@ -89,12 +85,12 @@ def test_cancelled_while_a_worker_is_at_it(async_mode, path, monkeypatch, step, 
         assert os.listdir(path.parent) == ["file.h5"]
 
     async_mode.run(body)
-    assert _names(path) == (["new"] if (method, moment) == ("finish", "ended") else ["old"])
+    assert names(path) == (["new"] if (method, moment) == ("finish", "ended") else ["old"])
 
 
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("method", ["open", "finish", "abandon"])
-def test_cancelled_while_waiting_for_the_lane(async_mode, path, method, times):
+def test_cancelled_while_waiting_for_the_lane(async_mode, path, method, times, names):
     """Work that no thread has begun is withdrawn; removing the temporary file never is."""
     go_on = threading.Event()
 
@@ -128,10 +124,10 @@ def test_cancelled_while_waiting_for_the_lane(async_mode, path, method, times):
         assert os.listdir(path.parent) == ["file.h5"]
 
     async_mode.run(body)
-    assert _names(path) == ["old"]
+    assert names(path) == ["old"]
 
 
-def test_a_closed_coroutine(async_mode, path):
+def test_a_closed_coroutine(async_mode, path, names):
     """A coroutine that is closed instead of cancelled removes its temporary file, too."""
 
     async def body(context_vars):
@@ -150,4 +146,4 @@ def test_a_closed_coroutine(async_mode, path):
         assert os.listdir(path.parent) == ["file.h5"]
 
     async_mode.run(body)
-    assert _names(path) == ["old"]
+    assert names(path) == ["old"]

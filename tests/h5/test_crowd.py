@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 
 import h5py
@@ -16,57 +15,46 @@ import pytest
 
 from mt.aio.h5 import CreateFileH5
 
-
-def _names(path):
-    with h5py.File(path, "r") as file:
-        return list(file)
-
-
-def _run_script(code, *args):
-    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, args)]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
-
-
 _KILLED = """
     import os, signal, sys
     import h5py
     import numpy as np
     from mt.aio.h5 import CreateFileH5
 
-    path, moment = sys.argv[1:]
-
     def die(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with CreateFileH5(path, durability="full") as f:
-        if moment == "entered":
-            die()
-        f.handle.create_dataset("x", data=np.random.rand(1000, 100), chunks=(100, 100))
-        if moment == "written":
-            die()
-        if moment in {"flush", "close"}:
-            setattr(h5py.File, moment, die)
-        if moment in {"fsync", "replace"}:
-            setattr(os, moment, die)
+    def main(path, moment):
+        with CreateFileH5(path, durability="full") as f:
+            if moment == "entered":
+                die()
+            f.handle.create_dataset("x", data=np.random.rand(1000, 100), chunks=(100, 100))
+            if moment == "written":
+                die()
+            if moment in {"flush", "close"}:
+                setattr(h5py.File, moment, die)
+            if moment in {"fsync", "replace"}:
+                setattr(os, moment, die)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-@pytest.mark.parametrize("moment", ["entered", "written", "flush", "close", "fsync", "replace"])
-def test_killed_writer(path, moment):
+def test_killed_writer(path, run_each, names):
     """A writer killed at any moment before the end leaves the old file whole."""
-    done = _run_script(_KILLED, path, moment)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert _names(path) == ["old"]
+    moments = ["entered", "written", "flush", "close", "fsync", "replace"]
+    for done in run_each(_KILLED, [(path, moment) for moment in moments]):
+        assert done.returncode == -signal.SIGKILL, done
+        assert names(path) == ["old"], done.args
     temporary = [file for file in path.parent.iterdir() if file != path]
-    assert len(temporary) == 1  # nobody is left who could have removed it
-    temporary[0].unlink()
+    assert len(temporary) == len(moments)  # nobody is left who could have removed them
+    for file in temporary:
+        file.unlink()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="HDF5 locks files on POSIX")
-def test_no_lock_is_left(path):
+def test_no_lock_is_left(path, run_script):
     """A child process that has inherited the descriptor does not keep the file locked."""
     with CreateFileH5(path) as context:
         context.handle["new"] = [3]
@@ -74,7 +62,7 @@ def test_no_lock_is_left(path):
         os.set_inheritable(descriptor, True)
         child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False)
     try:
-        done = _run_script("import sys, h5py; h5py.File(sys.argv[1], 'r+').close()", path)
+        done = run_script("import sys, h5py; h5py.File(sys.argv[1], 'r+').close()", path)
         assert done.returncode == 0, done.stderr
     finally:
         child.communicate()

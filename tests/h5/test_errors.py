@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -16,13 +18,20 @@ from mt.aio.h5 import OpenFileH5, _explain, _read
 RANDOM = np.random.default_rng(0).random(100_000)
 
 
-@pytest.fixture
-def path(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A sound file."""
-    with h5py.File(tmp_path / "file.h5", "w") as file:
+    path = tmp_path_factory.mktemp("made") / "file.h5"
+    with h5py.File(path, "w") as file:
         file.create_dataset("x", data=RANDOM, chunks=(10_000,), compression="gzip")
         file["g/n"] = 3
-    return tmp_path / "file.h5"
+    return path
+
+
+@pytest.fixture
+def path(made, tmp_path):
+    """A copy of it."""
+    return Path(shutil.copy(made, tmp_path))
 
 
 def _read_it(mode, path, name="x", selection=()):
@@ -97,44 +106,61 @@ def test_damaged_dataset(mode, path, fast, monkeypatch):
 
 
 _KILLED = """
-import os, sys, h5py, numpy
-f = h5py.File(sys.argv[1], "w", libver=sys.argv[2] or None)
-f["x"] = numpy.zeros(100_000)
-f.flush() if sys.argv[2] else None
-os.kill(os.getpid(), 9)
+    import os, h5py, numpy
+
+    def main(path, version):
+        f = h5py.File(path, "w", libver=version or None)
+        f["x"] = numpy.zeros(100_000)
+        f.flush() if version else None
+        os.kill(os.getpid(), 9)
 """
+
+
+@pytest.fixture(scope="module")
+def unclosed(tmp_path_factory, run_each):
+    """Files whose writers were killed, by HDF5's version of the format."""
+    folder = tmp_path_factory.mktemp("unclosed")
+    paths = {version: folder / f"{version}.h5" for version in ("", "latest")}
+    for done in run_each(_KILLED, [(path, version) for version, path in paths.items()]):
+        assert done.returncode == -signal.SIGKILL
+    return paths
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize("version", ["", "latest"])
-def test_file_of_a_killed_writer(mode, tmp_path, version):
+def test_file_of_a_killed_writer(mode, unclosed, version):
     """What HDF5 leaves behind when its process is killed."""
-    path = tmp_path / "a.h5"
-    done = subprocess.run([sys.executable, "-c", _KILLED, path, version], check=False)
-    assert done.returncode == -signal.SIGKILL
     with pytest.raises(OSError, match=r"was not closed by whoever wrote it|Is truncated"):
-        _read_it(mode, path)
+        _read_it(mode, unclosed[version])
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    """A process that keeps a file open for writing, and that file."""
+    path = tmp_path_factory.mktemp("locked") / "file.h5"
+    program = "import sys, h5py; f = h5py.File(sys.argv[1], 'w'); print(1, flush=True); input()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program, path], stdin=pipe, stdout=pipe) as child:
+        child.stdout.readline()
+        yield child, path
+        child.communicate(b"\n")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/locks")
 @pytest.mark.parametrize("open_mode", ["r", "a"])
-def test_locked_file(mode, path, open_mode):
+def test_locked_file(mode, writer, open_mode):
     """A file that another process writes: the error says which one."""
-    program = "import sys, h5py; f = h5py.File(sys.argv[1], 'r+'); print(1, flush=True); input()"
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", program, path], stdin=pipe, stdout=pipe) as child:
-        child.stdout.readline()
+    child, path = writer
 
-        async def body(context_vars):
-            async with OpenFileH5(path, open_mode, context_vars, locking=True):
-                pytest.fail("entered")
+    async def body(context_vars):
+        async with OpenFileH5(path, open_mode, context_vars, locking=True):
+            pytest.fail("entered")
 
-        with pytest.raises(BlockingIOError, match=f"Is locked by process {child.pid} ") as caught:
-            mode.run(body)
-        assert caught.value.filename == str(path)
-        child.communicate(b"\n")
+    with pytest.raises(BlockingIOError, match=f"Is locked by process {child.pid} ") as caught:
+        mode.run(body)
+    assert caught.value.filename == str(path)
     assert os.listdir(path.parent) == ["file.h5"]
 
 

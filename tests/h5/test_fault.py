@@ -10,11 +10,6 @@ import pytest
 from mt.aio.h5 import CreateFileH5
 
 
-def _names(path):
-    with h5py.File(path, "r") as file:
-        return list(file)
-
-
 async def _write(path, context_vars, *, fail):
     async with CreateFileH5(path, context_vars=context_vars) as context:
         context.handle["new"] = [3]
@@ -23,7 +18,7 @@ async def _write(path, context_vars, *, fail):
 
 
 @pytest.mark.parametrize("what", ["fsync", "replace", "fchmod"])
-def test_a_system_call_fails(mode, path, monkeypatch, what):
+def test_a_system_call_fails(mode, path, monkeypatch, what, names):
     """Errors while closing and publishing are raised; the target stays."""
 
     async def body(context_vars):
@@ -39,7 +34,7 @@ def test_a_system_call_fails(mode, path, monkeypatch, what):
         mode.run(body)
     monkeypatch.undo()
     assert os.listdir(path.parent) == ["file.h5"]
-    assert _names(path) == ["old"]
+    assert names(path) == ["old"]
 
 
 def test_h5py_cannot_open(mode, path, monkeypatch):

@@ -7,11 +7,9 @@ be told (a dataset's last reference is dropped, the process ends), it crashes. H
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import subprocess
 import sys
-import textwrap
 
 import h5py
 import numpy as np
@@ -24,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the faults are POSIX'"),
 ]
 
-DATA = np.random.default_rng(0).random((1000, 500))  # 4 MB, which gzip makes little smaller
+DATA = np.random.default_rng(0).random((500, 400))  # 1.6 MB, which gzip makes little smaller
 
 CHUNKS = {"chunks": (100, 100)}
 OPTIONS = {
@@ -38,24 +36,26 @@ OPTIONS = {
 }
 
 
-@pytest.fixture
-def small(tmp_path):
-    """A file system of 1 MiB in memory, with an old file on it."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+@pytest.fixture(scope="module")
+def mounted(tmp_path_factory):
+    """A file system of 512 KiB in memory."""
+    folder = tmp_path_factory.mktemp("small")
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"mounting needs root: {done.stderr.strip()}")
-    with h5py.File(folder / "file.h5", "w") as file:
-        file["old"] = [1, 2]
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def _names(path):
-    with h5py.File(path, "r") as file:
-        return list(file)
+@pytest.fixture
+def small(mounted):
+    """That file system with an old file on it, and nothing else."""
+    for file in mounted.iterdir():
+        file.unlink()
+    with h5py.File(mounted / "file.h5", "w") as file:
+        file["old"] = [1, 2]
+    return mounted
 
 
 async def _write(path, options, context_vars):
@@ -93,17 +93,17 @@ WRITERS = [_write, _append, _save, _run, _handle, _list]
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("write", WRITERS)
-def test_full_disk(mode, small, write, options):
+def test_full_disk(mode, small, write, options, names):
     """ENOSPC arrives with its number, however the data is written; the old file stays."""
     with pytest.raises(OSError, match="No space left on device") as caught:
         mode.run(write, small / "file.h5", OPTIONS[options])
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(small / "file.h5")
     assert os.listdir(small) == ["file.h5"]
-    assert _names(small / "file.h5") == ["old"]
+    assert names(small / "file.h5") == ["old"]
 
 
-def test_the_disk_has_room_again(mode, small):
+def test_the_disk_has_room_again(mode, small, names):
     """The next writing, for which there is room, is not troubled."""
     with pytest.raises(OSError, match="No space left"):
         mode.run(_write, small / "file.h5", {})
@@ -113,10 +113,10 @@ def test_the_disk_has_room_again(mode, small):
             await f.write("new", DATA[:100])
 
     mode.run(body)
-    assert _names(small / "file.h5") == ["new"]
+    assert names(small / "file.h5") == ["new"]
 
 
-def test_error_that_the_body_keeps_to_itself(mode, small):
+def test_error_that_the_body_keeps_to_itself(mode, small, names):
     """A file that could not be written once is given up: the error comes again, in and after."""
 
     async def body(context_vars):
@@ -130,7 +130,7 @@ def test_error_that_the_body_keeps_to_itself(mode, small):
         mode.run(body)
     assert caught.value.errno == errno.ENOSPC
     assert os.listdir(small) == ["file.h5"]
-    assert _names(small / "file.h5") == ["old"]
+    assert names(small / "file.h5") == ["old"]
 
 
 _LIMITED = """
@@ -139,11 +139,9 @@ _LIMITED = """
     from mt.aio.core import srun
     from mt.aio.h5 import CreateFileH5
 
-    path, way, options, mode = sys.argv[1:]
-    options = eval(options)
-    data = np.random.default_rng(0).random((1000, 500))
+    data = np.random.default_rng(0).random((200, 200))  # 320 kB
 
-    async def write(context_vars):
+    async def write(path, way, options, context_vars):
         async with CreateFileH5(path, context_vars=context_vars) as f:
             try:
                 if way == "write":
@@ -156,43 +154,35 @@ _LIMITED = """
                 print("body", error.errno)
             gc.collect()  # no reference to a dataset is left
 
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    with CreateFileH5(path + ".warm"):
-        pass
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-    try:
-        if mode == "async":
-            asyncio.run(write({"async": True}))
-        else:
-            srun(write)
-    except OSError as error:
-        print("end", error.errno)
-    gc.collect()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-    with CreateFileH5(path) as f:  # HDF5 is still sound
-        f.handle["new"] = [3]
+    def main(path, way, options, mode):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+        try:
+            if mode == "async":
+                asyncio.run(write(path, way, eval(options), {"async": True}))
+            else:
+                srun(write, path, way, eval(options))
+        except OSError as error:
+            print("end", error.errno)
+        gc.collect()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        with CreateFileH5(path) as f:  # HDF5 is still sound
+            f.handle["new"] = [3]
 """
 
 
-def _run_script(code, *args):
-    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, args)]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
-
-
-@pytest.mark.parametrize(
-    ("way", "options", "mode_name"),
-    [
-        (way, options, "async" if at % 2 else "sync")
-        for at, (way, options) in enumerate(itertools.product(("write", "run", "list"), OPTIONS))
-    ],
-)
-def test_file_that_may_not_grow(tmp_path, way, options, mode_name):
+@pytest.mark.parametrize(("way", "first"), [("write", 0), ("run", 1), ("list", 0)])
+def test_file_that_may_not_grow(tmp_path, run_each, way, first, names):
     """Over RLIMIT_FSIZE it is EFBIG; with no reference left HDF5 ends in good order."""
-    path = tmp_path / "file.h5"
-    done = _run_script(_LIMITED, path, way, OPTIONS[options], mode_name)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [f"body {errno.EFBIG}", f"end {errno.EFBIG}"]
-    assert _names(path) == ["new"]
+    modes = ["sync", "async"]
+    cases = [
+        (tmp_path / f"{at}.h5", way, options, modes[at % 2])
+        for at, options in enumerate(OPTIONS.values(), first)
+    ]
+    for done in run_each(_LIMITED, cases):
+        assert done.returncode == 0, done
+        assert done.stdout.splitlines() == [f"body {errno.EFBIG}", f"end {errno.EFBIG}"], done
+        assert names(done.args[0]) == ["new"]
 
 
 _FULL = """
@@ -200,34 +190,34 @@ _FULL = """
     import numpy as np
     from mt.aio.h5 import CreateFileH5
 
-    path, in_body = sys.argv[1], sys.argv[2] == "body"
-    try:
-        with CreateFileH5(path) as f:
-            d = f.handle.create_dataset("x", (1000, 100), chunks=(100, 100), compression="gzip")
-            # From here on every write to the file fails, as on a full disk.
-            fd = os.open(f.tmp_filepath, os.O_RDONLY)
-            os.dup2(fd, f.handle.id.get_vfd_handle())
-            os.close(fd)
-            d[:] = np.random.rand(1000, 100)
-            if in_body:
-                raise ValueError("body")
-    except (OSError, ValueError) as error:
-        print(type(error).__name__, getattr(error, "errno", None))
-    left = [os.path.realpath(f"/proc/self/fd/{n}") for n in range(3, 100)]
-    print([x for x in left if ".mttmp" in x or x == os.devnull], os.listdir(os.path.dirname(path)))
-    with CreateFileH5(path) as f:  # HDF5 is still sound
-        f.handle["new"] = [3]
+    def main(path, where):
+        try:
+            with CreateFileH5(path) as f:
+                d = f.handle.create_dataset("x", (1000, 100), chunks=(100, 100), compression="gzip")
+                # From here on every write to the file fails, as on a full disk.
+                fd = os.open(f.tmp_filepath, os.O_RDONLY)
+                os.dup2(fd, f.handle.id.get_vfd_handle())
+                os.close(fd)
+                d[:] = np.random.rand(1000, 100)
+                if where == "body":
+                    raise ValueError("body")
+        except (OSError, ValueError) as error:
+            print(type(error).__name__, getattr(error, "errno", None))
+        left = [os.path.realpath(f"/proc/self/fd/{n}") for n in range(3, 100)]
+        left = [x for x in left if ".mttmp" in x or x == os.devnull]
+        print(left, os.listdir(os.path.dirname(path)))
+        with CreateFileH5(path) as f:  # HDF5 is still sound
+            f.handle["new"] = [3]
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize(
-    ("where", "error"), [("body", "ValueError None"), ("end", f"OSError {errno.EBADF}")]
-)
-def test_dataset_of_the_handle(tmp_path, where, error):
+def test_dataset_of_the_handle(tmp_path, run_each, names):
     """A dataset filled through `handle` and kept until the end: an error, no leak, no crash."""
-    path = tmp_path / "file.h5"
-    done = _run_script(_FULL, path, where)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [error, "[] []"]
-    assert _names(path) == ["new"]
+    errors = {"body": "ValueError None", "end": f"OSError {errno.EBADF}"}
+    for where in errors:
+        (tmp_path / where).mkdir()
+    for done in run_each(_FULL, [(tmp_path / where / "file.h5", where) for where in errors]):
+        assert done.returncode == 0, done
+        assert done.stdout.splitlines() == [errors[done.args[1]], "[] []"], done
+        assert names(done.args[0]) == ["new"]

@@ -12,20 +12,7 @@ import pytest
 from mt.aio.h5 import CreateFileH5, OpenFileH5
 
 
-@pytest.fixture
-def path(tmp_path):
-    """A target that has content already."""
-    with h5py.File(tmp_path / "file.h5", "w") as file:
-        file["old"] = [1, 2]
-    return tmp_path / "file.h5"
-
-
-def _names(path):
-    with h5py.File(path, "r") as file:
-        return list(file)
-
-
-def test_sound_file(mode, path):
+def test_sound_file(mode, path, names):
     """All kinds of objects are walked through, and the file is published."""
 
     async def body(context_vars):
@@ -41,11 +28,11 @@ def test_sound_file(mode, path):
             f.handle["again"] = f.handle["g"]
 
     mode.run(body)
-    assert "g" in _names(path)
+    assert "g" in names(path)
 
 
 @pytest.mark.parametrize("where", ["data", "head", "cut"])
-def test_damaged_file(mode, path, where):
+def test_damaged_file(mode, path, where, names):
     """What became of it on the way to the disk is noticed, and the target stays."""
 
     def damage(f):
@@ -67,10 +54,10 @@ def test_damaged_file(mode, path, where):
         mode.run(body)
     assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(path))
     assert os.listdir(path.parent) == ["file.h5"]
-    assert _names(path) == ["old"]
+    assert names(path) == ["old"]
 
 
-def test_changed_file(mode, path):
+def test_changed_file(mode, path, names):
     """OpenFileH5 can do it, too."""
 
     async def body(context_vars):
@@ -78,4 +65,4 @@ def test_changed_file(mode, path):
             await f.write("new", [1])
 
     mode.run(body)
-    assert _names(path) == ["new", "old"]
+    assert names(path) == ["new", "old"]
