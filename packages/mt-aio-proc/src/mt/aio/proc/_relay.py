@@ -195,7 +195,8 @@ class Relay(Line):
                 self._take_output(unfinished=True, last=True)
             finally:
                 self.ended = True
-                ending = Ending(process.returncode, tuple(self._output.last), self._reason)
+                last = tuple(self._output.last)
+                ending = Ending(process.returncode, last, self._reason, unborn=process.unborn)
                 try:
                     self._listener.over(ending)
                 finally:

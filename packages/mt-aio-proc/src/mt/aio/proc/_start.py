@@ -210,22 +210,22 @@ def _compiled(path: str) -> str | None:
 
     The interpreter would compile the source of a program each time.
     """
-    from importlib._bootstrap_external import (  # type: ignore[attr-defined]
+    from importlib._bootstrap_external import (
         MAGIC_NUMBER,  # as in `importlib.util`, which takes longer to import than this saves
     )
 
-    spec = _child.__spec__
-    if spec is None or spec.cached is None:
+    cached = getattr(_child.__spec__, "cached", None)
+    if cached is None:
         return None
     try:
         source = os.stat(path)
-        with open(spec.cached, "rb") as file:
+        with open(cached, "rb") as file:
             header = file.read(_HEADER.size)
     except OSError:
         return None
     flags, size = 0, source.st_size & 0xFFFFFFFF
     valid = _HEADER.pack(MAGIC_NUMBER, flags, int(source.st_mtime) & 0xFFFFFFFF, size)
-    return spec.cached if header == valid else None
+    return str(cached) if header == valid else None
 
 
 def greeting(segments: list[Buffer], forward: tuple[str, ...] = ()) -> list[Buffer]:

@@ -136,7 +136,8 @@ class Station:
 
     def over(self, ending: Ending) -> None:
         """Keep how the child ended; called by the relay."""
-        self._keep((OVER, ending.exitcode, ending.output, ending.reason))
+        event = OVER, ending.exitcode, ending.output, ending.reason
+        self._keep((*event, ending.lost, ending.cause, ending.unborn) if ending.unborn else event)
 
     def _obey(self, order: str, packets: list[Packet]) -> None:
         relay = self._relay
