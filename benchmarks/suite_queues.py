@@ -88,7 +88,7 @@ def idle_cases(options: Options, mtbase: Mtbase) -> Iterator[Case]:
             f"1,000 idle waiters, {kind} queue",
             measure,
             {"mtbase": peer},
-            targets if kind != "simple" else targets[1:],
+            targets,
             rounds=3,
             notes="queue.SimpleQueue can only be polled" if kind == "simple" else "",
         )

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mt.aio.proc import BgProcess, BgProcessPool
+from mt.aio.proc import BgProcess, BgProcessPool, _relay
 from mt.aio.proc.lowlevel import Host, LocalHost
 
 
@@ -69,3 +69,17 @@ def test_a_host_that_refuses(caller):
 
     with pytest.raises(OSError, match="no room"):
         caller(host=Full())
+
+
+def test_an_interrupt_while_the_rest_is_imported(caller, monkeypatch, until, gone):
+    """The child that has been started meanwhile is not left alone."""
+    started = []
+
+    def interrupted(child, *_):
+        started.append(child.process.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_relay, "Relay", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        caller()
+    until(lambda: gone(started[0]))

@@ -161,6 +161,43 @@ def test_a_nursery_that_does_not_come_up(start, nursery, monkeypatch):
     assert srun(process.send, (len, "abc"), recv_timeout=LIMIT) == 3
 
 
+def test_the_nursery_is_killed_before_it_takes_a_request(mode, start, nursery):
+    """The error says of which process it tells; the next child comes from another nursery."""
+    _zygote.close()
+    mode.run(start().send, (len, ""))
+    pid = _zygote.current().popen.pid  # it has served one: there is no spare
+    os.kill(pid, signal.SIGSTOP)
+    process = start()
+    os.kill(pid, signal.SIGKILL)
+    text = rf"\(no child process\) did not come up: the process {pid} was to fork it and was killed"
+    with pytest.raises(RuntimeError, match=f"{text} by SIGKILL") as caught:
+        mode.run(process.send, (len, ""), recv_timeout=LIMIT)
+    assert (process.pid, process.exitcode) == (-1, -signal.SIGKILL)
+    assert caught.value.exitcode == -signal.SIGKILL
+    process.restart()
+    assert mode.run(process.send, (len, "abc"), recv_timeout=LIMIT) == 3
+
+
+def test_a_nursery_that_cannot_fork(mode, start, nursery, monkeypatch):
+    """It lives, but there is no child: the error says so."""
+    program = f"""
+import os, sys
+sys.path[:0] = {sys.path!r}
+from mt.aio.proc import _child
+def fork():
+    raise BlockingIOError("too many processes")
+os.fork = fork
+_child.main()
+"""
+    _zygote.close()
+    monkeypatch.setattr(_start, "_program", lambda: ["-c", program])
+    process = start()
+    with pytest.raises(RuntimeError, match=r"process \d+ could not fork it") as caught:
+        mode.run(process.send, (len, ""), recv_timeout=LIMIT)
+    assert caught.value.exitcode is None
+    _zygote.close()
+
+
 def test_a_stopped_nursery(start, nursery, monkeypatch):
     """A child that does not come up can be closed; the end is bounded."""
     from mt.aio.proc import _handle

@@ -9,6 +9,7 @@ import pytest
 
 from mt.aio.core import srun
 from mt.aio.proc import qget_aio, qput_aio
+from mt.aio.proc._queue_poll import pause
 
 
 class Own:
@@ -50,17 +51,20 @@ def test_a_queue_of_another_make(async_mode):
     assert srun(qget_aio, q) == 1
 
 
-@pytest.mark.slow
-def test_one_timer_for_all_who_wait(monkeypatch):
-    """A thousand coroutines wait for a queue that can only be asked: it is asked as by one."""
+class Looked(Own):
+    """It counts how often somebody looks whether there is anything."""
+
     looks = 0
 
-    class Looked(Own):
-        def empty(self):
-            nonlocal looks
-            looks += 1
-            return not self.items
+    def empty(self):
+        """Whether there is nothing."""
+        self.looks += 1
+        return not self.items
 
+
+@pytest.mark.slow
+def test_one_timer_for_all_who_wait():
+    """A thousand coroutines wait for a queue that can only be asked: it is asked as by one."""
     q = Looked(1)
 
     async def body():
@@ -71,4 +75,39 @@ def test_one_timer_for_all_who_wait(monkeypatch):
         await asyncio.wait(waiting)
 
     asyncio.run(body())
-    assert 1 <= looks <= 31
+    assert 1 <= q.looks <= 31
+
+
+@pytest.mark.parametrize(
+    ("interval", "waited", "expected"),
+    [
+        (0.001, 0, 0.001),
+        (0.001, 0.05, 0.001),
+        (0.001, 0.2, 0.004),
+        (0.001, 60, 0.02),
+        (0.0001, 60, 0.002),
+        (0, 60, 0),
+        (0.02, 60, 0.02),
+        (0.5, 60, 0.5),
+    ],
+)
+def test_the_longer_nothing_comes_the_longer_are_the_pauses(interval, waited, expected):
+    """To a fiftieth of the time waited; not beyond 20 intervals, or a fiftieth of a second."""
+    assert pause(interval, waited) == pytest.approx(expected)
+
+
+@pytest.mark.slow
+def test_looks_get_rarer(async_mode):
+    """Whoever waits for half a second has not had all of the 500 looks taken; an item resets it."""
+    q = Looked(1)
+
+    async def body(context_vars):
+        with pytest.raises(queue.Empty):
+            await qget_aio(q, timeout=0.5)
+        assert q.looks <= 50 + 50 * 2.31 + 10  # 50 ms, then a fiftieth more each time
+        other = asyncio.ensure_future(qget_aio(q))
+        await asyncio.sleep(0)
+        q.put("item")
+        assert await other == "item"
+
+    async_mode.run(body)

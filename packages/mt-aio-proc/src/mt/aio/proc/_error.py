@@ -50,9 +50,8 @@ class HostLost(ChildError):  # noqa: N818 - a name that the design fixes
     """
 
 
-def died(name: str, exitcode: int | None, output: tuple[str, ...], reason: str) -> ChildDiedError:
-    """Make the error that says how a child ended, what it printed last and what to suspect."""
-    text = f"{name} {_how(exitcode)}{reason}"
+def died(text: str, exitcode: int | None, output: tuple[str, ...]) -> ChildDiedError:
+    """Make the error that says how a child ended and what it printed last."""
     if output:
         text += "; the last lines it printed:\n  " + "\n  ".join(output)
     error = ChildDiedError(text)
@@ -83,7 +82,8 @@ def raised(explained: tuple[bytes | None, str, list[str]]) -> ChildRaisedError:
     return error
 
 
-def _how(exitcode: int | None) -> str:
+def how_it_ended(exitcode: int | None) -> str:
+    """Say what the exit status of a process means, and what to suspect."""
     if exitcode is None:
         return "is gone, and nobody could tell how it ended"
     if exitcode >= 0:

@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
+from mt.aio.proc._error import how_it_ended
 from mt.aio.proc._passing import receive
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         """What a link needs of its process."""
 
         watched: int
+        unborn: str
 
         @property
         def returncode(self) -> int | None:
@@ -59,6 +61,8 @@ class Own:
     Attributes:
         watched: a descriptor that is readable when the process has ended.
     """
+
+    unborn = ""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
@@ -136,7 +140,13 @@ class Forked:
 
     If the nursery is gone before that, nobody knows how; that the child has ended, the descriptor
     of the process itself tells, which is watched from then on.
+
+    Attributes:
+        watched: a descriptor that is readable when there is news.
+        unborn: why there has not been a process, once that is clear.
     """
+
+    unborn = ""
 
     def __init__(self, report: socket.socket, nursery: subprocess.Popen[bytes]) -> None:
         self._returncode: int | None = None
@@ -209,13 +219,22 @@ class Forked:
             self._returncode, self._ended = int.from_bytes(data[8:], "little", signed=True), True
         if data:
             return
-        if self._pid is None:  # the nursery has not come up, or could not fork
-            with suppress(Exception):  # not dead: TimeoutExpired
-                self._returncode = self._nursery.wait(_DYING)
+        if self._pid is None:  # the nursery has not come up, is gone, or could not fork
+            self._give_up()
         if self._process < 0:
             self._ended = True
         else:
             self.watched = self._process
+
+    def _give_up(self) -> None:
+        """See why no process has told of itself."""
+        with suppress(Exception):  # not dead: TimeoutExpired
+            self._returncode = self._nursery.wait(_DYING)
+        if self._returncode is None:
+            why = "could not fork it, or it was killed at once"
+        else:
+            why = f"was to fork it and {how_it_ended(self._returncode)}"
+        self.unborn = f"did not come up: the process {self._nursery.pid} {why}"
 
     def _wait_for_pid(self) -> bool:
         with self._lock:

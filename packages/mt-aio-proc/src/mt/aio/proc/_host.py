@@ -76,6 +76,6 @@ class LocalHost(Host):
 
     def launch(self, launch: Launch) -> Line:
         """Launch a child of this process."""
-        from mt.aio.proc._relay import Relay
+        from mt.aio.proc import _start
 
-        return Relay(launch.setup, launch.forward, launch.lock, launch.listener)
+        return _start.launch(launch.setup, launch.forward, launch.lock, launch.listener)

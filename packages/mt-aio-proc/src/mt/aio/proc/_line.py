@@ -24,6 +24,7 @@ class Ending:
         reason: what to add to that.
         lost: what happened to the host, if that is why nothing more will come.
         cause: the error that told so, if one did.
+        unborn: how it came that there never was a child, if so; the exit status is another's.
     """
 
     exitcode: int | None
@@ -31,6 +32,7 @@ class Ending:
     reason: str = ""
     lost: str = ""
     cause: BaseException | None = None
+    unborn: str = ""
 
 
 class Listener(Protocol):
@@ -100,7 +102,8 @@ class Line(ABC):
     @property
     def label(self) -> str:
         """What errors call the child."""
-        return f"child process {self.pid}{self.where}"
+        pid = self.pid
+        return f"child process {pid}{self.where}" if pid > 0 else "no child process"
 
     @abstractmethod
     def look(self) -> int | None:

@@ -12,7 +12,7 @@ from weakref import finalize
 
 from mt.aio.core.lowlevel import ContextVars, is_async, submit
 from mt.aio.proc import _protocol as protocol
-from mt.aio.proc._error import ChildClosedError, ChildError, HostLost, died, raised
+from mt.aio.proc._error import ChildClosedError, ChildError, HostLost, died, how_it_ended, raised
 from mt.aio.proc._exit import links
 from mt.aio.proc._forward import check, values
 from mt.aio.proc._frames import LARGE, Frame, pack_small
@@ -220,10 +220,11 @@ class Link:
             lost = HostLost(f"{self.name} is lost: {ending.lost}")
             lost.__cause__ = ending.cause
             return lost
+        how = ending.unborn or how_it_ended(ending.exitcode)
         if self._failure is None:
-            return died(self.name, ending.exitcode, ending.output, ending.reason)
-        reason = f": set-up failed, {self._failure[1]}"
-        error = died(self.name, ending.exitcode, ending.output, reason)
+            return died(f"{self.name} {how}{ending.reason}", ending.exitcode, ending.output)
+        text = f"{self.name} {how}: set-up failed, {self._failure[1]}"
+        error = died(text, ending.exitcode, ending.output)
         error.__cause__ = raised(self._failure).__cause__
         return error
 

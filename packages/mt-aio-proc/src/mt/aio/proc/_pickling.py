@@ -101,8 +101,12 @@ def _dumps_code(
 
 
 def not_importable(cls: type) -> list[str]:
-    """Name the modules of a class and its bases that a fresh interpreter could not import."""
-    names = sorted({base.__module__ for base in cls.__mro__} - {"__main__", "builtins"})
+    """Name the modules of a class and its bases that a fresh interpreter could not import.
+
+    Those of this package it can: a child has imported them before it hears of the class.
+    """
+    known = {"__main__", "builtins", __package__, f"{__package__}._block"}
+    names = sorted({base.__module__ for base in cls.__mro__} - known)
     where = tuple(map(str, sys.path)), tuple(map(id, sys.meta_path))
     if _looked_up.get("where") != where:
         _looked_up.clear()

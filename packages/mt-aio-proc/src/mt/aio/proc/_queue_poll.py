@@ -1,7 +1,7 @@
 """Queues that can only be asked, again and again: one timer an event loop asks them all.
 
 So it is for `queue.SimpleQueue`, which is made in C and tells nobody of what is put into it, and
-for objects of other makes.
+for objects of other makes. Where nothing comes for long, the looks get rarer: see `pause`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,20 @@ from weakref import WeakKeyDictionary
 
 from mt.aio.proc._queue_line import LoopLine
 
+PART = 50  # who has waited for a second waits a fiftieth of that longer at most; arbitrary
+MOST = 20  # intervals that a pause is made longer to; arbitrary
+LONGEST = 0.02  # seconds that a pause is made longer to; arbitrary
+
+
+def pause(interval: float, waited: float) -> float:
+    """Tell how long to wait for the next look: a waking event loop takes its time, too.
+
+    Args:
+        interval: what the caller wants.
+        waited: seconds for which there has been nothing.
+    """
+    return max(interval, min(waited / PART, interval * MOST, LONGEST))
+
 
 class PolledLine(LoopLine):
     """Those who wait for one side of one queue, on one event loop."""
@@ -21,11 +35,17 @@ class PolledLine(LoopLine):
         super().__init__(poller.lines, key)
         self._poller = poller
         self._look = look
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
         self.interval = 0.0
+
+    def pause(self) -> float:
+        """How long to wait before looking here again."""
+        return pause(self.interval, self._loop.time() - self._since)
 
     def begin(self) -> None:
         """Have the timer look here, too."""
-        self._poller.begin(self.interval)
+        self._poller.begin(self.pause())
 
     def end(self) -> None:
         """Not any more."""
@@ -36,6 +56,7 @@ class PolledLine(LoopLine):
     ) -> Any:
         """Do as every line, and let the next one try: there may be more where this came from."""
         result = await super().wait(attempt, refused, deadline)
+        self._since = self._loop.time()
         self.wake()
         return result
 
@@ -95,7 +116,7 @@ class Poller:
         for line in list(self.lines.values()):
             line.tick()
         if self._wanted:
-            self._set(min(line.interval for line in self.lines.values() if line.idle))
+            self._set(min(line.pause() for line in self.lines.values() if line.idle))
 
 
 def poller() -> Poller:

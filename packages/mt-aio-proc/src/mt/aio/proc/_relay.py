@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from mt.aio.proc import _oom
 from mt.aio.proc import _protocol as protocol
@@ -16,7 +17,9 @@ from mt.aio.proc._frames import SOME, Buffer, Frame, Parser
 from mt.aio.proc._line import Ending, Line, Listener
 from mt.aio.proc._outbox import Outbox, Outgoing
 from mt.aio.proc._output import Output
-from mt.aio.proc._start import greeting, start
+
+if TYPE_CHECKING:
+    from mt.aio.proc._start import Child
 
 GONE = 1.0  # seconds for a child that has hung up to be gone; then it is killed; arbitrary
 
@@ -31,8 +34,8 @@ class Relay(Line):
     The listener is called there, too.
 
     Args:
-        setup: the pickled instance that handles the messages.
-        forward: what else the child is told; see `_forward.check`.
+        child: what has been started.
+        hello: what it is told first.
         lock: the lock.
         listener: who hears what the child says.
     """
@@ -43,12 +46,11 @@ class Relay(Line):
 
     def __init__(
         self,
-        setup: list[Buffer],
-        forward: tuple[str, ...],
+        child: Child,
+        hello: list[Buffer],
         lock: threading.RLock,
         listener: Listener,
     ) -> None:
-        hello = greeting(setup, forward)  # before anything is started
         _oom.begin()
         self.owner = os.getpid()
         self._lock = lock
@@ -57,7 +59,7 @@ class Relay(Line):
         self._reason = ""  # what to add to how the child ended
         self._closing = False
         self._hung_up = False
-        self._child = child = start()
+        self._child = child
         self._recv = child.channel.recv
         self._output = Output(child.stdout, child.stderr)
         self._watched = child.process.watched
@@ -193,7 +195,8 @@ class Relay(Line):
                 self._take_output(unfinished=True, last=True)
             finally:
                 self.ended = True
-                ending = Ending(process.returncode, tuple(self._output.last), self._reason)
+                last = tuple(self._output.last)
+                ending = Ending(process.returncode, last, self._reason, unborn=process.unborn)
                 try:
                     self._listener.over(ending)
                 finally:

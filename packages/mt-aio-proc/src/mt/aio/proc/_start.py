@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import marshal
 import os
+import struct
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mt.aio.proc import _child, _protocol, _zygote
 from mt.aio.proc._frames import Buffer, Frame
@@ -16,15 +16,18 @@ from mt.aio.proc._handle import Forked, Own
 if TYPE_CHECKING:
     import socket
     import subprocess
+    import threading
 
     from mt.aio.proc._handle import Handle
+    from mt.aio.proc._line import Listener
+    from mt.aio.proc._relay import Relay
 
 
 AHEAD: list[str] = []  # folders that children import from before all others
+_HEADER = struct.Struct("<4sIII")  # of a file with byte code: its magic, flags, time and size
 
 
-@dataclass(frozen=True)
-class Child:
+class Child(NamedTuple):
     """A started child and the parent's ends of what connects the two."""
 
     process: Handle
@@ -39,6 +42,11 @@ class Child:
         self.process.close()
         self._close_ends()
 
+    def discard(self) -> None:
+        """Kill it and close the parent's ends, as there is nobody to drive it."""
+        self.process.kill()
+        self.close()
+
     def disown(self) -> None:
         """Close everything in a fork of the parent, which must not keep any end open."""
         self.process.disown()
@@ -51,8 +59,7 @@ class Child:
             os.close(descriptor)
 
 
-@dataclass(frozen=True)
-class _Theirs:
+class _Theirs(NamedTuple):
     """The child's ends."""
 
     channel: socket.socket
@@ -60,6 +67,28 @@ class _Theirs:
     lifeline: int
     stdout: int
     stderr: int
+
+
+def launch(
+    setup: list[Buffer], forward: tuple[str, ...], lock: threading.RLock, listener: Listener
+) -> Relay:
+    """Start a child, then import what drives it, as far as it is not: the child comes up meanwhile.
+
+    Args:
+        setup: the pickled instance that handles the messages.
+        forward: what else the child is told; see `_forward.check`.
+        lock: the lock under which the listener is called.
+        listener: who hears what the child says.
+    """
+    hello = greeting(setup, forward)  # before anything is started
+    child = start()
+    try:
+        from mt.aio.proc._relay import Relay
+
+        return Relay(child, hello, lock, listener)
+    except BaseException:  # a Ctrl-C
+        child.discard()
+        raise
 
 
 def start() -> Child:
@@ -170,10 +199,33 @@ def _program() -> list[str]:
     """The child's program: a file, or what imports it from the archive that we are in."""
     path = _child.__file__
     if os.path.isfile(path):
-        return [path]
+        return [_compiled(path) or path]
     archive = path[: -len(_child.__name__) - len(".py")].rstrip(os.sep)
     code = f"import sys; sys.path[:0] = [{archive!r}]; from {_child.__name__} import main; main()"
     return ["-c", code]
+
+
+def _compiled(path: str) -> str | None:
+    """Give the file with the byte code of a module, if it is that of the source as it is now.
+
+    The interpreter would compile the source of a program each time.
+    """
+    from importlib._bootstrap_external import (
+        MAGIC_NUMBER,  # as in `importlib.util`, which takes longer to import than this saves
+    )
+
+    cached = getattr(_child.__spec__, "cached", None)
+    if cached is None:
+        return None
+    try:
+        source = os.stat(path)
+        with open(cached, "rb") as file:
+            header = file.read(_HEADER.size)
+    except OSError:
+        return None
+    flags, size = 0, source.st_size & 0xFFFFFFFF
+    valid = _HEADER.pack(MAGIC_NUMBER, flags, int(source.st_mtime) & 0xFFFFFFFF, size)
+    return str(cached) if header == valid else None
 
 
 def greeting(segments: list[Buffer], forward: tuple[str, ...] = ()) -> list[Buffer]:

@@ -20,11 +20,12 @@ from mt.aio.core.lowlevel import offload, submit
 from mt.aio.proc import _protocol as protocol
 from mt.aio.proc._exit import links
 from mt.aio.proc._outbox import ELSEWHERE
-from mt.aio.proc._relay import Relay
+from mt.aio.proc._start import launch
 
 if TYPE_CHECKING:
     from mt.aio.proc._frames import Buffer, Frame
     from mt.aio.proc._line import Ending
+    from mt.aio.proc._relay import Relay
 
 Packet = tuple[int, int, list["Buffer"]]
 """What is for the child: a message's number, the kind of its frame, its segments; a frame that is
@@ -64,7 +65,7 @@ class Station:
 
     async def start(self, setup: list[Buffer], forward: tuple[str, ...]) -> int:
         """Start the child; return its process id."""
-        relay = self._relay = Relay(setup, forward, self._lock, self)
+        relay = self._relay = launch(setup, forward, self._lock, self)
         links.add(self)
         relay.driver.attach(self._loop)
         return await offload(lambda: relay.pid, context_vars={"async": True})
@@ -135,7 +136,8 @@ class Station:
 
     def over(self, ending: Ending) -> None:
         """Keep how the child ended; called by the relay."""
-        self._keep((OVER, ending.exitcode, ending.output, ending.reason))
+        event = OVER, ending.exitcode, ending.output, ending.reason
+        self._keep((*event, ending.lost, ending.cause, ending.unborn) if ending.unborn else event)
 
     def _obey(self, order: str, packets: list[Packet]) -> None:
         relay = self._relay
