@@ -92,11 +92,11 @@ def test_body_raises(mode, root, kind):
     assert srun(read_binary, url) == b"old"
 
 
-def test_upload_fails(mode, dead_server):
+def test_upload_fails(mode, dead_link):
     """If the store cannot be reached, the error says so, and the temporary folder is gone."""
     from mt.aio import remote
 
-    remote.configure("s3://gone", **dead_server.options(), retry_config={"max_retries": 0})
+    remote.configure("s3://gone", **dead_link.options(), retry_config={"max_retries": 0})
     with pytest.raises(ConnectionError) as raised:
         mode.run(_create, "s3://gone/x.h5")
     assert raised.value.filename == "s3://gone/x.h5"

@@ -56,7 +56,7 @@ class Upload(Draft):
 
         Not in the lane of HDF5, which an upload would keep for long.
         """
-        await offload(self.deliver_here, context_vars=context_vars, order=self._url)
+        await offload(self.deliver_here, context_vars=context_vars, order=self._url, network=True)
 
     def deliver_here(self) -> None:
         """Upload the finished file, blocking."""
