@@ -51,7 +51,7 @@ class Pool:
     """The queue, the threads and the lanes, which it may have in common with another pool."""
 
     def __init__(self, beside: Pool | None = None) -> None:
-        self.lock = beside.lock if beside else threading.Lock()
+        self.lock: threading.Lock = beside.lock if beside else threading.Lock()
         self.lanes: Lanes = beside.lanes if beside else {}
         self.jobs: SimpleQueue[Job] = SimpleQueue()
         self.running: set[Job] = set()

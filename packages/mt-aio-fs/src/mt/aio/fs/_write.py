@@ -189,9 +189,9 @@ async def write_content(
     check_file_mode(file_mode)
     options = (file_mode, durability_of(context_vars, durability), make_dirs, exclusive)
     write: Writer = _write
-    network = "://" in path and (remote := remote_of(path)) is not None
-    if network:
-        write, key = partial(_put, remote.write), path
+    network = False
+    if "://" in path and (remote := remote_of(path)) is not None:
+        write, key, network = partial(_put, remote.write), path, True
     else:
         path = absolute(path)
         key = order_key(path)
