@@ -13,7 +13,7 @@ import pytest
 
 from mt.aio.core import srun
 from mt.aio.fs import exists, read_binary, write_binary
-from mt.aio.h5 import CreateFileH5, OpenFileH5, h5_save
+from mt.aio.h5 import CreateFileH5, h5_save
 from mt.aio.remote import _write
 
 
@@ -161,14 +161,3 @@ def test_wrong_url(mode, url, kind):
     with pytest.raises(kind):
         mode.run(body)
     assert not entered
-
-
-def test_urls_are_not_opened(mode):
-    """Reading a file in place needs one that is here: the URL is refused."""
-
-    async def body(context_vars):
-        async with OpenFileH5("s3://bucket/x.h5", context_vars=context_vars):
-            pass
-
-    with pytest.raises(OSError, match="local path"):
-        mode.run(body)
