@@ -88,8 +88,8 @@ def _left_behind(before: dict[str, str], children: set[int]) -> list[str]:
     expected = children if nursery is None else children | {nursery.popen.pid}
     left += [f"child process {pid}" for pid in _children() - expected]
     pool = sys.modules.get("mt.aio.core._pool")
-    if pool is not None and pool._pool.pending:
-        left.append(f"{pool._pool.pending} jobs in worker threads")
+    if pool is not None and (pending := pool._pool.pending + pool._network.pending):
+        left.append(f"{pending} jobs in worker threads")
     left += [
         f"thread {thread.name}"
         for thread in threading.enumerate()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
-import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -50,6 +50,7 @@ class Server:
             found[0] for line in lines if (found := re.search(r"http://[\d.:]+", line))
         )
         self.process.stderr.close()  # nothing more of interest is said
+        self.place = ("127.0.0.1", int(self.address.rpartition(":")[2]))
         self.ask("PUT", "bucket")
 
     def ask(self, method: str, path: str) -> str:
@@ -69,18 +70,75 @@ class Server:
         client_options = {"allow_http": True, **client}
         return {"endpoint": self.address, "client_options": client_options, **OPTIONS}
 
-    def stop(self) -> None:
-        """Freeze it: connections are accepted, nothing is answered."""
-        os.kill(self.process.pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """End the freezing."""
-        os.kill(self.process.pid, signal.SIGCONT)
-
     def kill(self) -> None:
         """End it, in the middle of whatever it does."""
         self.process.kill()
         self.process.wait()
+
+
+class Link:
+    """A way to a server that can be frozen and cut, as cables and processes are."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.ends: set[socket.socket] = set()
+        self.flowing = threading.Event()
+        self.flowing.set()
+        self._start(self._accept)
+
+    def options(self, **client: Any) -> dict[str, Any]:
+        """What `configure` needs to go this way."""
+        return {**self.server.options(**client), "endpoint": self.address}
+
+    def stop(self) -> None:
+        """Freeze it: connections are accepted, nothing is answered."""
+        self.flowing.clear()
+
+    def go_on(self) -> None:
+        """End the freezing."""
+        self.flowing.set()
+
+    def drop(self) -> None:
+        """Break the connections that there are; new ones can be made."""
+        for end in list(self.ends):
+            with contextlib.suppress(OSError):  # closed just now
+                end.shutdown(socket.SHUT_RDWR)
+        self.go_on()
+
+    def cut(self) -> None:
+        """Break the connections; new ones are refused."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # which ends the waiting in `accept`
+        self.listener.close()
+        self.drop()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self.server.place)
+            self.ends |= {near, far}
+            self._start(self._pump, near, far)
+            self._start(self._pump, far, near)
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(2**16):
+                self.flowing.wait()
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self.ends.discard(source)
+        source.close()
+
+    @staticmethod
+    def _start(func: Callable[..., None], *args: Any) -> None:
+        threading.Thread(target=func, args=args, daemon=True).start()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,31 +158,22 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server for one test, which may kill it; its URLs are `s3://bucket/own/...`."""
-    yield from _serve_own()
-
-
-@pytest.fixture(scope="module")
-def idle_server() -> Iterator[Server]:
-    """A server for the tests of a file, which may freeze it; its URLs are the same."""
-    yield from _serve_own()
-
-
-@pytest.fixture(scope="module")
-def dead_server() -> Server:
-    """A server that is no more."""
-    ended = Server()
-    ended.kill()
-    return ended
-
-
-def _serve_own() -> Iterator[Server]:
-    started = Server()
-    remote.configure("s3://bucket/own", **started.options())
-    yield started
+def link(server: Server) -> Iterator[Link]:
+    """A way to the server for one test, which may freeze and cut it: `s3://bucket/own/...`."""
+    way = Link(server)
+    remote.configure("s3://bucket/own", **way.options())
+    yield way
     remote.configure("s3://bucket/own")
-    started.kill()
+    remote.close()
+    way.cut()
+
+
+@pytest.fixture(scope="session")
+def dead_link(server: Server) -> Link:
+    """A way that has been cut."""
+    way = Link(server)
+    way.cut()
+    return way
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,7 @@ from pathlib import Path
 import pytest
 
 from mt.aio.fs import (
-    copy,
-    json_update,
     make_dirs,
-    open_file,
     read_binary,
     read_text,
     rename,
@@ -64,8 +61,6 @@ def test_url_through_pathlib(mode, scheme):
 @pytest.mark.parametrize(
     ("func", "args"),
     [
-        (copy, ["x"]),
-        (json_update, [dict]),
         (make_dirs, []),
         (rename, ["x"]),
         (safe_chmod, []),
@@ -78,12 +73,6 @@ def test_local_only(mode, func, args):
     with pytest.raises(OSError, match="local path") as raised:
         mode.run(func, "s3://bucket/x", *args)
     assert (raised.value.errno, raised.value.filename) == (errno.ENOTSUP, "s3://bucket/x")
-
-
-def test_local_only_of_contexts(mode):
-    """Opening a file piece by piece is refused as well."""
-    with pytest.raises(OSError, match="local path"):
-        open_file("s3://bucket/x", context_vars=mode.context_vars)
 
 
 def test_link_to_a_url(mode, tmp_path):

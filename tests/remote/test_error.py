@@ -76,14 +76,14 @@ def _whole_text(error):
 
 
 @pytest.mark.parametrize("func", [read_binary, stat])
-def test_no_credential_is_told(mode, server, dead_server, func):
+def test_no_credential_is_told(mode, server, dead_link, func):
     """Whatever fails, neither text nor traceback has a key, a secret or a signature in it."""
     for url in ("s3://secretive/x", f"{server.address}/bucket/x?X-Amz-Signature=hunter3"):
-        remote.configure("s3://secretive", **dead_server.options(), retry_config={"max_retries": 0})
+        remote.configure("s3://secretive", **dead_link.options(), retry_config={"max_retries": 0})
         with pytest.raises(OSError, match=r".") as raised:
             mode.run(func, url)
         told = _whole_text(raised.value)
-        for secret in (*dead_server.secrets, "hunter", "Authorization"):
+        for secret in (*server.secrets, "hunter", "Authorization"):
             assert secret not in told
     remote.configure("s3://secretive")
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from mt.aio import remote
+from mt.aio.core import _pool
 from mt.aio.fs import read_binary, write_binary
 from mt.aio.remote import _write
 
@@ -24,17 +25,17 @@ ACTS = {
 
 
 @pytest.fixture
-def frozen(idle_server):
+def frozen(link):
     """A server that accepts connections and answers nothing."""
-    idle_server.stop()
-    yield idle_server
-    idle_server.go_on()
+    link.stop()
+    yield link
+    link.drop()
 
 
 @pytest.mark.parametrize("act", ACTS)
 def test_frozen_server(mode, frozen, act):
     """A server that does not answer is a TimeoutError, after the read timeout and the retries."""
-    remote.configure("s3://bucket/own", **frozen.options(read_timeout="200ms"), **ONCE_MORE)
+    remote.configure("s3://bucket/own", **frozen.options(read_timeout="50ms"), **ONCE_MORE)
     func, options = ACTS[act]
     begun = time.monotonic()
     with pytest.raises(TimeoutError) as raised:
@@ -44,9 +45,9 @@ def test_frozen_server(mode, frozen, act):
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_killed_server(mode, dead_server, act):
+def test_killed_server(mode, dead_link, act):
     """A server that is gone is a ConnectionError, after the retries."""
-    remote.configure("s3://bucket/own", **dead_server.options(), **ONCE_MORE)
+    remote.configure("s3://bucket/own", **dead_link.options(), **ONCE_MORE)
     func, options = ACTS[act]
     begun = time.monotonic()
     with pytest.raises(ConnectionError) as raised:
@@ -83,5 +84,26 @@ def test_a_cancelled_write_is_waited_for(async_mode, frozen):
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await read_binary(URL, context_vars=context_vars) == b"new"
+
+    async_mode.run(body)
+
+
+def test_local_files_do_not_wait(async_mode, frozen, tmp_path):
+    """However many writes wait for a store that does not answer, local files are served."""
+    remote.configure("s3://bucket/own", **frozen.options())
+
+    async def body(context_vars):
+        urls = [f"{URL}-{number}" for number in range(_pool.MOST + 2)]
+        stuck = [
+            asyncio.create_task(write_binary(url, b"1", context_vars=context_vars)) for url in urls
+        ]
+        stuck.append(await write_binary(URL, b"1", None, context_vars, file_write_delayed=True))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(25):
+            await write_binary(tmp_path / "x", b"local", context_vars=context_vars)
+            assert await read_binary(tmp_path / "x", context_vars=context_vars) == b"local"
+        assert not any(each.done() for each in stuck)
+        frozen.go_on()
+        assert await asyncio.gather(*stuck) == [1] * len(stuck)
 
     async_mode.run(body)

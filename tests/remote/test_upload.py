@@ -13,7 +13,7 @@ import pytest
 
 from mt.aio.core import srun
 from mt.aio.fs import exists, read_binary, write_binary
-from mt.aio.h5 import CreateFileH5, OpenFileH5, h5_save
+from mt.aio.h5 import CreateFileH5, h5_save
 from mt.aio.remote import _write
 
 
@@ -92,11 +92,11 @@ def test_body_raises(mode, root, kind):
     assert srun(read_binary, url) == b"old"
 
 
-def test_upload_fails(mode, dead_server):
+def test_upload_fails(mode, dead_link):
     """If the store cannot be reached, the error says so, and the temporary folder is gone."""
     from mt.aio import remote
 
-    remote.configure("s3://gone", **dead_server.options(), retry_config={"max_retries": 0})
+    remote.configure("s3://gone", **dead_link.options(), retry_config={"max_retries": 0})
     with pytest.raises(ConnectionError) as raised:
         mode.run(_create, "s3://gone/x.h5")
     assert raised.value.filename == "s3://gone/x.h5"
@@ -161,14 +161,3 @@ def test_wrong_url(mode, url, kind):
     with pytest.raises(kind):
         mode.run(body)
     assert not entered
-
-
-def test_urls_are_not_opened(mode):
-    """Reading a file in place needs one that is here: the URL is refused."""
-
-    async def body(context_vars):
-        async with OpenFileH5("s3://bucket/x.h5", context_vars=context_vars):
-            pass
-
-    with pytest.raises(OSError, match="local path"):
-        mode.run(body)

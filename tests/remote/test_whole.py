@@ -147,16 +147,16 @@ def test_content_that_fails_in_the_middle(mode, server, s3, monkeypatch):
     assert not srun(exists, f"{s3}/x")
 
 
-def test_server_killed_in_the_middle(async_mode, own_server, held):
+def test_server_killed_in_the_middle(async_mode, link, held):
     """If the server dies between two parts, the error comes soon, and says what it is."""
-    remote.configure("s3://bucket/own", **own_server.options(), retry_config={"max_retries": 1})
+    remote.configure("s3://bucket/own", **link.options(), retry_config={"max_retries": 1})
     reached, gate = held
 
     async def body(context_vars):
         url = "s3://bucket/own/x"
         task = asyncio.create_task(write_binary(url, b"1" * LARGE, context_vars=context_vars))
         await asyncio.to_thread(reached.wait)
-        own_server.kill()
+        link.cut()
         gate.set()
         with pytest.raises(ConnectionError):
             async with asyncio.timeout(15):

@@ -170,11 +170,16 @@ class HopJob(Job):
 
 
 def start(
-    func: Callable[..., Any], args: tuple[Any, ...], order: Hashable | None, *, kept: bool
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    order: Hashable | None,
+    *,
+    kept: bool,
+    network: bool = False,
 ) -> HopJob:
     """Queue a job for the running event loop."""
     job = HopJob(func, args, order, kept=kept)
-    _pool.put(job)
+    _pool.put(job, network=network)
     return job
 
 

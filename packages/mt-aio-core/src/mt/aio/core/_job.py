@@ -34,6 +34,7 @@ class Job:
         "func",
         "kept",
         "order",
+        "pool",
         "result",
     )
 
@@ -44,6 +45,7 @@ class Job:
         self.args = args
         self.order = order
         self.kept = kept
+        self.pool: Any = None  # to which it belongs, while it waits for its turn in a lane
         self.context: Any = copy_context()
         self.cancelled = False
         self.continued = False
@@ -107,6 +109,15 @@ def current_job() -> Job | None:
     """Give the job that this thread runs, if it is a worker's."""
     job: Job | None = getattr(current, "cell", _NO_JOB)[0]
     return job
+
+
+def check_cancelled() -> None:
+    """Raise if the job that this thread runs has been given up."""
+    job = current_job()
+    if job is not None and job.given_up():
+        from asyncio import CancelledError
+
+        raise CancelledError
 
 
 current = threading.local()  # in a worker thread, its cell

@@ -27,6 +27,7 @@ async def offload(
     context_vars: ContextVars,
     order: Hashable | None = None,
     abandon_on_cancel: bool = False,
+    network: bool = False,
 ) -> T:
     """Run a plain blocking function where the mode says: here, or in a worker thread.
 
@@ -40,6 +41,9 @@ async def offload(
         order: jobs with an equal key run one after the other, in the order in which they were
             issued, whatever the mode; None is no order.
         abandon_on_cancel: see below.
+        network: that it waits for another machine, which may never answer. Such jobs have threads
+            of their own, so that those which work here never wait for a thread that one of them
+            keeps.
 
     Returns:
         What `func` returns. What it raises is raised.
@@ -59,7 +63,7 @@ async def offload(
     if is_async(context_vars):
         if _hop is None:
             _load_hop()
-        job = _hop.start(func, args, order, kept=False)
+        job = _hop.start(func, args, order, kept=False, network=network)
         try:
             result: T = await job.future
         except _hop.asyncio.CancelledError:
@@ -75,7 +79,7 @@ async def offload(
 
 
 def submit(
-    func: Callable[[*Ts], T], /, *args: *Ts, order: Hashable | None = None
+    func: Callable[[*Ts], T], /, *args: *Ts, order: Hashable | None = None, network: bool = False
 ) -> asyncio.Future[T]:
     """Start a blocking function in a worker thread now, and return its future.
 
@@ -87,6 +91,7 @@ def submit(
         func: a plain function that may block.
         *args: its positional arguments.
         order: as for `offload`.
+        network: likewise.
 
     Returns:
         A future of what `func` returns or raises.
@@ -99,7 +104,7 @@ def submit(
     """
     from mt.aio.core._hop import start
 
-    return start(func, args, order, kept=True).future
+    return start(func, args, order, kept=True, network=network).future
 
 
 def check_cancelled() -> None:
@@ -108,8 +113,8 @@ def check_cancelled() -> None:
     To be called inside a function run by `offload` or `submit`, wherever it can still give up
     and clean up after itself. Anywhere else, and in synchronous mode, it does nothing.
     """
-    if (pool := sys.modules.get("mt.aio.core._pool")) is not None:
-        pool.check_cancelled()
+    if (job := sys.modules.get("mt.aio.core._job")) is not None:
+        job.check_cancelled()
 
 
 def expect_wait() -> None:

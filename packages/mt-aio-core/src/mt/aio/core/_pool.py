@@ -12,13 +12,13 @@ Rules, each of which something relies on:
   on duty whenever a job waits behind another or a completion is held; else it sleeps.
 * A job is claimed once: by the thread that runs it or by the caller that withdraws it.
 * Jobs with an equal order key form a lane: only the first is in the queue, until it is all done.
+* Jobs that wait for other machines, maybe for long, have a pool of their own, but common lanes.
 * A forked child starts from nothing: threads do not survive a fork, and neither do jobs.
 * Jobs that somebody was promised (`kept`) are finished before the interpreter exits.
 
 The way of a job without a key takes no lock: what is shared there are containers whose single
 operations are atomic, and flags of which a stale reading costs time only.
-
-Not promised: fairness between event loops, or an order between jobs of different keys.
+Not promised: fairness between event loops, an order between jobs of different keys.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
 from mt.aio.core._job import Held, Job, current, current_job
 from mt.aio.core._preempt import preemptions
@@ -43,17 +44,18 @@ STALL = 0.01  # nothing done for so long: more threads, even if the processor is
 LINGER = 0.05
 EXIT_PATIENCE = 30.0
 _BUSY = 0.6  # of a core, used by the process
+Lanes: TypeAlias = dict[Hashable, deque[Job] | None]  # None: nobody waits yet
 
 
 class Pool:
-    """The queue, the threads and the lanes."""
+    """The queue, the threads and the lanes, which it may have in common with another pool."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
+    def __init__(self, beside: Pool | None = None) -> None:
+        self.lock: threading.Lock = beside.lock if beside else threading.Lock()
+        self.lanes: Lanes = beside.lanes if beside else {}
         self.jobs: SimpleQueue[Job] = SimpleQueue()
         self.running: set[Job] = set()
         self.finished = 0  # roughly: two threads may count as one
-        self.lanes: dict[Hashable, deque[Job] | None] = {}  # None: nobody waits yet
         self.kept: dict[int, Job] = {}
         self.nothing_kept = threading.Condition(self.lock)
         self.held: set[Held] = set()
@@ -75,10 +77,13 @@ class Pool:
 
     def put(self, job: Job) -> None:
         """Queue a job, behind those of its lane."""
+        if (job.order is None and not job.kept) or self._enter_lane(job):
+            self.enqueue(job)
+
+    def enqueue(self, job: Job) -> None:
+        """Queue a job whose turn it is."""
         if not self.serving:
             self._begin()
-        if (job.order is not None or job.kept) and not self._enter_lane(job):
-            return
         self.jobs.put(job)
         if not self.watched and self.jobs.qsize() + len(self.running) > self.serving:
             self._call_watcher()
@@ -100,6 +105,7 @@ class Pool:
         lane = self.lanes[job.order]
         if lane is None:
             lane = self.lanes[job.order] = deque()
+        job.pool = self
         lane.append(job)
 
     def _leave_lane(self, job: Job) -> None:
@@ -110,7 +116,7 @@ class Pool:
                 del self.lanes[job.order]
                 return
             following = lane.popleft()
-        self.jobs.put(following)
+        following.pool.enqueue(following)
 
     def _begin(self) -> None:
         """Start the first thread."""
@@ -307,9 +313,9 @@ def _start(target: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
-def put(job: Job) -> None:
-    """Queue a job in the process's pool."""
-    _pool.put(job)
+def put(job: Job, *, network: bool = False) -> None:
+    """Queue a job in the pool of its kind."""
+    (_network if network else _pool).put(job)
 
 
 def wait_for(order: Hashable) -> None:
@@ -317,34 +323,28 @@ def wait_for(order: Hashable) -> None:
     _pool.wait_for(order)
 
 
-def check_cancelled() -> None:
-    """Raise if the job that this thread runs has been given up."""
-    job = current_job()
-    if job is not None and job.given_up():
-        from asyncio import CancelledError
-
-        raise CancelledError
-
-
 def expect_wait() -> None:
-    """Have another thread serve, if this one runs a job."""
+    """Have another thread serve."""
     if current_job() is not None:
         _pool.expect_wait()
 
 
 def _renew() -> None:
     """Start from nothing, in a forked child."""
-    global _pool  # noqa: PLW0603 - one pool per process
+    global _pool, _network  # noqa: PLW0603 - one pair per process
     _pool = Pool()
+    _network = Pool(beside=_pool)
     current.__dict__.clear()
 
 
 def drain() -> None:
     """Wait for the jobs that somebody was promised."""
     _pool.drain()
+    _network.drain()
 
 
 logger = logging.getLogger("mt.aio.core")
 _pool = Pool()
+_network = Pool(beside=_pool)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)

@@ -14,12 +14,14 @@ from mt.aio.fs._atomic import PLAIN_FLAGS, Replacement, resolve_target, write_al
 from mt.aio.fs._check import check_file_mode
 from mt.aio.fs._durability import durability_of, flush_file
 from mt.aio.fs._folder import flush_folder, make_folders
-from mt.aio.fs._path import absolute, check_path, order_key
+from mt.aio.fs._path import check_path, located
 from mt.aio.fs._rename import _wait
 from mt.aio.fs._tempdir import remove_tree
 from mt.aio.fs._temporary import temporary_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mt.aio.core.lowlevel import ContextVars
     from mt.aio.fs._durability import Durability
 
@@ -49,6 +51,9 @@ async def copy(
     name already. Symbolic links in a folder are copied as links; `filepath` and `new_filepath`
     themselves are followed. On file systems that can, both files share their blocks.
 
+    Either may be the URL of an object: within a store the store makes the copy, otherwise it goes
+    through this machine, piece by piece. A folder cannot be copied from or to a store.
+
     **Modes.** Asynchronous: everything happens in one worker thread, a tree as well, after the
     writes to both paths that were issued before. Synchronous: right here.
 
@@ -56,7 +61,8 @@ async def copy(
         filepath: path to the file or folder
         new_filepath: path of the copy itself, not of the folder to put it into
         file_mode: the copy's mode; None: that of the original, whose times and owner are not
-            copied. For a folder it must be None
+            copied. For a folder it must be None; for the copy of an object it is what it is for
+            `write_binary`
         make_dirs: create the copy's folders if they are missing
         durability: what a power cut may do, as for `write_binary`
         exclusive: fail if something is there already; a folder's copy always does
@@ -83,14 +89,20 @@ async def copy(
     as one whole content. A folder that is changed meanwhile may be copied in part as before, in
     part as after it.
     """
-    path = absolute(check_path(filepath))
-    new_path = absolute(check_path(new_filepath, "new_filepath"))
+    path, key, old = located(check_path(filepath))
+    new_path, new_key, new = located(check_path(new_filepath, "new_filepath"))
     check_file_mode(file_mode)
     options = (file_mode, make_dirs, durability_of(context_vars, durability), exclusive)
     # A job stands in one lane only, so an empty one waits for its turn in the other.
-    await offload(_wait, context_vars=context_vars, order=order_key(path))
+    await offload(_wait, context_vars=context_vars, order=key)
+    job: Callable[..., int] = _copy
+    network = old is not None or new is not None
+    if network:
+        from mt.aio.fs._copy_url import way
+
+        job = way(old, new)
     return await offload(
-        _copy, path, new_path, *options, context_vars=context_vars, order=order_key(new_path)
+        job, path, new_path, *options, context_vars=context_vars, order=new_key, network=network
     )
 
 

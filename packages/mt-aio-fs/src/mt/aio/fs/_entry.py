@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat as modes
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
@@ -120,7 +121,8 @@ async def remove(
     """
     path = check_path(filepath)
     if "://" in path and (remote := remote_of(path)) is not None:
-        await offload(remote.remove, path, tree, missing_ok, context_vars=context_vars, order=path)
+        job = partial(remote.remove, path, tree, missing_ok)
+        await offload(job, context_vars=context_vars, order=path, network=True)
         return
     path = absolute(path)
     await offload(_remove, path, tree, missing_ok, context_vars=context_vars, order=order_key(path))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from mt.aio.fs._remote import refuse_url
+from mt.aio.fs._remote import refuse_url, remote_of
+
+if TYPE_CHECKING:
+    from mt.aio.fs._remote import Remote
 
 
 def check_path(filepath: object, name: str = "filepath") -> str:
@@ -52,3 +56,16 @@ def order_key(filepath: str) -> str:
     Two spellings of a path give one key; two names of a file (links) do not.
     """
     return os.path.normcase(os.path.abspath(filepath))
+
+
+def located(filepath: str) -> tuple[str, str, Remote | None]:
+    """Tell a path from a URL.
+
+    Returns:
+        The path made absolute, or the URL; the key by which operations on it are put in order;
+        what serves the URL, None for a path.
+    """
+    if "://" in filepath and (remote := remote_of(filepath)) is not None:
+        return filepath, filepath, remote
+    path = absolute(filepath)
+    return path, order_key(path), None

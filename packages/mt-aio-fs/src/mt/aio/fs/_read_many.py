@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
+from contextlib import aclosing
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from mt.aio.core import asyn
+from mt.aio.core import amap, asyn
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._check import check_size
 from mt.aio.fs._path import absolute, check_path
 from mt.aio.fs._read import read_file
+from mt.aio.fs._remote import remote_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
     from mt.aio.core.lowlevel import ContextVars
+    from mt.aio.fs._remote import Remote
 
 # A hop reads so many files at most, and no further one once it has so many bytes. Arbitrary.
 _MOST_FILES = 256
 _ENOUGH = 8 * 2**20
+
+_OBJECTS = 16  # are asked for at once, arbitrarily: so many may be in the memory
 
 
 @asyn
@@ -36,24 +42,27 @@ async def read_many(
     For many small files this takes a fraction of what awaiting `read_binary` for each does, as one
     worker thread reads up to 256 of them before the event loop is told.
 
-    **Modes.** Asynchronous: files are read in a worker thread. Synchronous: right here.
+    **Modes.** Asynchronous: files are read in a worker thread, and of objects in a store up to 16
+    are asked for at once. Synchronous: right here, one after the other.
 
     Args:
-        paths: the files' paths; taken as they are needed, so that they may be a generator
+        paths: the files' paths, or URLs of objects, mixed as you like; taken as they are needed,
+            so that they may be a generator
         size: the number of bytes to read from the beginning of each. None or a negative number:
             all of it
         context_vars: the mode, see [context_vars](../concepts/context-vars.md)
 
     Yields:
         The contents. Nothing is read ahead while one is being dealt with, except for the files
-        of its own hop: at most 256, and few if they are large.
+        of its own hop: at most 256, and few if they are large. Of objects, the next 15 are.
 
     Raises:
         TypeError: if a path is neither a `str` nor an `os.PathLike` of one, or the size no int
         OSError: what the system reports of a file, when its turn has come: the contents of those
             before it have been given
 
-    **Cancellation**: ends the wait at once; what is read after that is dropped.
+    **Cancellation**: ends the wait at once; what is read after that is dropped. Whoever leaves the
+    `async for` early should close the iterator (`contextlib.aclosing`), if there are objects.
     """
     is_async(context_vars)  # wanted, also if there is nothing to read
     size = check_size(size)
@@ -61,9 +70,17 @@ async def read_many(
     waiting: list[str] = []
     count = 1  # the first content comes soon, and more at a time then
     while True:
-        waiting += [absolute(check_path(path)) for path in islice(source, count - len(waiting))]
+        waiting += map(_located, islice(source, count - len(waiting)))
         if not waiting:
             return
+        if (remote := _remote(waiting[0])) is not None:
+            read = partial(remote.read, size=size)
+            urls = _urls(waiting, source)
+            found = amap(read, urls, context_vars=context_vars, max_concurrency=_OBJECTS)
+            async with aclosing(cast("AsyncGenerator[bytes]", found)):
+                async for content in found:
+                    yield content
+            continue
         contents = await offload(
             _read_some, waiting, size, context_vars=context_vars, abandon_on_cancel=True
         )
@@ -74,12 +91,30 @@ async def read_many(
         count = max(len(waiting), min(4 * count, _MOST_FILES))
 
 
+def _located(path: str | os.PathLike[str]) -> str:
+    name = check_path(path)
+    return absolute(name) if _remote(name) is None else name
+
+
+def _remote(path: str) -> Remote | None:
+    return remote_of(path) if "://" in path else None
+
+
+def _urls(waiting: list[str], source: Iterator[str | os.PathLike[str]]) -> Iterator[str]:
+    """Take the URLs up to the next path, which is left waiting."""
+    while True:
+        waiting += map(_located, islice(source, not waiting))
+        if not waiting or _remote(waiting[0]) is None:
+            return
+        yield waiting.pop(0)
+
+
 def _read_some(paths: list[str], size: int | None) -> list[bytes]:
-    """Read the first file, and further ones until there is enough or one of them fails."""
+    """Read the first file, and further ones until there is enough or one fails or is elsewhere."""
     contents = [read_file(paths[0], size)]
     total = len(contents[0])
     for path in paths[1:]:
-        if total >= _ENOUGH:
+        if total >= _ENOUGH or _remote(path) is not None:
             break
         check_cancelled()
         try:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
+    from io import RawIOBase
 
     from mt.aio.core.lowlevel import ContextVars
 
@@ -36,6 +38,9 @@ class Remote(Protocol):
     async def status(self, url: str, *, context_vars: ContextVars) -> os.stat_result:
         """Look up its size and time."""
 
+    async def names(self, url: str, *, context_vars: ContextVars) -> tuple[list[str], list[str]]:
+        """List the folders and the objects in a folder."""
+
     def shown(self, url: str) -> str:
         """Give it for others to see."""
 
@@ -53,8 +58,23 @@ class Remote(Protocol):
     ) -> int:
         """Write one, blocking."""
 
-    def upload(self, filepath: str, url: str) -> int:
+    def upload(self, filepath: str, url: str, exclusive: bool = False) -> int:
         """Write one that a local file holds, blocking."""
+
+    def download(self, url: str, sink: Callable[[memoryview], object]) -> dict[str, str]:
+        """Read one piece by piece, blocking, and give its version."""
+
+    def copy(self, url: str, new_url: str, exclusive: bool) -> int:
+        """Copy one to another URL, blocking."""
+
+    def read_version(self, url: str) -> tuple[bytes, dict[str, str]]:
+        """Read one and learn its version, blocking."""
+
+    def replace(self, url: str, data: bytes, version: dict[str, str] | None) -> None:
+        """Write one if it is still that version, blocking."""
+
+    def open_object(self, url: str) -> RawIOBase:
+        """Open one for reading, blocking."""
 
     def remove(self, url: str, tree: bool, missing_ok: bool) -> None:
         """Remove one, blocking."""

@@ -7,12 +7,15 @@ works in both modes, with the very same methods, and no method is written twice.
 
 from __future__ import annotations
 
+import errno
+import io
 from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import is_async, offload
 from mt.aio.fs._ensure import offload_surely
 from mt.aio.fs._path import absolute, check_path
+from mt.aio.fs._remote import remote_of
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from typing import IO, Any
 
     from mt.aio.core.lowlevel import ContextVars
+    from mt.aio.fs._remote import Remote
+
+# What is read of an object with one request, unless the caller says otherwise. Arbitrary.
+_REQUEST = 2**20
 
 
 @asyn
@@ -47,7 +54,8 @@ def open_file(
     handle is the file object itself: nothing of it is awaited.
 
     Args:
-        filepath: path to the file
+        filepath: path to the file; or URL of an object, to read only: each time the buffer is
+            empty, 1 MiB of it is asked for, or as much as `buffering` says
         mode: as in `open`
         context_vars: the mode of operation, see [context_vars](../concepts/context-vars.md)
         buffering: as in `open`
@@ -64,7 +72,9 @@ def open_file(
     Raises:
         TypeError: if the path is neither a `str` nor an `os.PathLike` of one
         ValueError: on entering: what `open` says of a wrong mode
-        OSError: on entering: what the system reports, such as `FileNotFoundError`
+        OSError: on entering: what the system reports, such as `FileNotFoundError`. At once: a URL
+            is to be written to. While reading: the object has been replaced or removed (errno
+            `ESTALE`)
 
     **Cancellation**: the operation that a worker thread is at is finished, then the coroutine
     ends; the file is closed.
@@ -75,7 +85,13 @@ def open_file(
             async for line in file:
                 print(line)
     """
-    path = absolute(check_path(filepath))
+    path = check_path(filepath)
+    remote = remote_of(path) if "://" in path else None
+    if remote is None:
+        path = absolute(path)
+    elif set(mode) & set("wax+"):
+        text = "An object is only read piece by piece; write_binary and others write it whole"
+        raise OSError(errno.ENOTSUP, text, remote.shown(path))
     if encoding is None and "b" not in mode:
         encoding = "utf-8"
     options = {
@@ -86,13 +102,19 @@ def open_file(
         "closefd": closefd,
         "opener": opener,
     }
-    return _OpenFile(path, mode, options, context_vars)
+    return _OpenFile(path, mode, options, context_vars, remote)
 
 
 class _OpenFile:
     def __init__(
-        self, filepath: str, mode: str, options: dict[str, Any], context_vars: ContextVars
+        self,
+        filepath: str,
+        mode: str,
+        options: dict[str, Any],
+        context_vars: ContextVars,
+        remote: Remote | None,
     ) -> None:
+        self._remote = remote
         self._filepath = filepath
         self._mode = mode
         self._options = options
@@ -112,13 +134,16 @@ class _OpenFile:
 
     async def __aenter__(self) -> Any:
         try:
-            await offload(self._open, context_vars=self._context_vars)
+            await offload(
+                self._open, context_vars=self._context_vars, network=self._remote is not None
+            )
         except BaseException as exc:
             await self.__aexit__(type(exc), exc, None)  # cancelled while it was being opened
             raise
         from aiofiles.threadpool import wrap
 
-        return wrap(self._file, loop=_Offloader(self._context_vars), executor=None)
+        loop = _Offloader(self._context_vars, network=self._remote is not None)
+        return wrap(self._file, loop=loop, executor=None)
 
     async def __aexit__(
         self,
@@ -135,16 +160,32 @@ class _OpenFile:
             await offload_surely(file.close, context_vars=self._context_vars)
 
     def _open(self) -> None:
+        if self._remote is not None:
+            self._file = _open_object(self._remote, self._filepath, self._mode, self._options)
+            return
         self._file = open(self._filepath, self._mode, **self._options)  # noqa: SIM115 - closed on exit
 
 
 class _Offloader:
     """What aiofiles sees of an event loop."""
 
-    def __init__(self, context_vars: ContextVars) -> None:
+    def __init__(self, context_vars: ContextVars, *, network: bool) -> None:
         self._context_vars = context_vars
+        self._network = network
 
     def run_in_executor(
         self, _executor: object, func: Callable[..., Any], *args: Any
     ) -> Awaitable[Any]:
-        return offload(func, *args, context_vars=self._context_vars)
+        return offload(func, *args, context_vars=self._context_vars, network=self._network)
+
+
+def _open_object(remote: Remote, url: str, mode: str, options: dict[str, Any]) -> IO[Any]:
+    """Open an object as `open` does a file."""
+    if sorted(mode) not in (["r"], ["b", "r"], ["r", "t"]):
+        raise ValueError(f"invalid mode: {mode!r}")
+    texts = {name: options[name] for name in ("encoding", "errors", "newline")}
+    if "b" in mode and any(value is not None for value in texts.values()):
+        raise ValueError("binary mode takes no encoding, errors or newline")
+    buffering = options["buffering"]
+    raw = io.BufferedReader(remote.open_object(url), buffering if buffering > 1 else _REQUEST)
+    return raw if "b" in mode else io.TextIOWrapper(raw, **texts)

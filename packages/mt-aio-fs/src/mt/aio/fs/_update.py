@@ -15,7 +15,7 @@ from mt.aio.fs._durability import durability_of
 from mt.aio.fs._folder import make_folders
 from mt.aio.fs._json import _dump, _load
 from mt.aio.fs._lock import Busy, acquire, lock_path, release
-from mt.aio.fs._path import absolute, check_path, order_key
+from mt.aio.fs._path import check_path, located
 from mt.aio.fs._write import write_file
 
 if TYPE_CHECKING:
@@ -60,21 +60,27 @@ async def json_update(
     is there during an update. The lock of a process that ends, however it ends, is free (unless it
     was killed in the midst of an update and a child, forked in the midst of it, lives on).
 
+    An object in a store has no lock. It is written on condition that it is still the one that was
+    read; else all of it is done again, `func` included. So no change of anybody's is lost there,
+    however it was made.
+
     **Modes.** Asynchronous: one worker thread reads, calls `func` and writes. While another
     process has the lock, no thread waits for it: it is tried again after pauses of up to 0.1 s.
     Updates of one event loop wait for each other without any trying. Synchronous: right here.
 
     Args:
-        filepath: path to the file
+        filepath: path to the file, or URL of an object
         func: a plain function that is given the object and returns what is to be saved; None
-            stands for the object that it was given, changed in place. It is called once, in a
-            worker thread in asynchronous mode, and should be quick: others wait
+            stands for the object that it was given, changed in place. It is called once (for a
+            URL: once for each try), in a worker thread in asynchronous mode, and should be quick:
+            others wait
         file_mode: the file's mode. None keeps the mode of an existing file and leaves that of a
             new one to the umask
         default: what `func` is given, as a deep copy, if the file does not exist
         timeout: for how many seconds to wait for other updaters at most. 0: not at all; None:
             for ever. In synchronous mode this process's own asynchronous jobs for the path are
-            waited for first, in any case
+            waited for first, in any case. For a URL: after how many seconds no further try is
+            begun; what a store takes to answer is limited otherwise
         make_dirs: create the target's folders if they are missing
         durability: what a power cut may do, as for `write_binary`
         context_vars: the mode, see [context_vars](../concepts/context-vars.md)
@@ -85,7 +91,7 @@ async def json_update(
 
     Raises:
         TimeoutError: if others kept the file for so long; the text names who has it. Nothing has
-            been changed
+            been changed. Of a store that does not answer it may have been
         FileNotFoundError: if the file does not exist and no default is given
         ValueError: if the file is not JSON; a note names it. If `timeout` is negative
         TypeError: if `func` is an asyn function; what `json_save` raises
@@ -97,11 +103,17 @@ async def json_update(
 
     **On error**: the file is as it was, the lock is free, and nothing is left beside the file.
     """
-    path = absolute(check_path(filepath))
+    path, key, remote = located(check_path(filepath))
     check_file_mode(file_mode)
     if timeout is not None and timeout < 0:
         raise ValueError(f"timeout is a number of seconds or None, not {timeout!r}")
-    step = _Step(path, func, default, partial(_dump, options=kwargs))
+    step = Step(path, func, default, partial(_dump, options=kwargs))
+    if remote is not None:
+        from mt.aio.fs._update_url import UrlStep
+
+        step = UrlStep(path, func, default, partial(_dump, options=kwargs))
+        step.serve(remote)
+    step.key = key
     step.options = (file_mode, durability_of(context_vars, durability), make_dirs)
     begun = time.monotonic()
     pause = _PAUSE
@@ -120,18 +132,20 @@ async def json_update(
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-async def _try(step: _Step, left: float | None, context_vars: ContextVars) -> Any:
+async def _try(step: Step, left: float | None, context_vars: ContextVars) -> Any:
     """Do the step if nobody else has the lock; wait for other jobs of this process only."""
-    key = order_key(step.filepath)
+    work = partial(
+        offload, step.run, context_vars=context_vars, order=step.key, network=step.network
+    )
     if left is None or not is_async(context_vars):
-        return await offload(step.run, context_vars=context_vars, order=key)
+        return await work()
     import asyncio
 
     limit = asyncio.timeout(max(left, _SHORTEST_TRY))
     step.on_begin = partial(asyncio.get_running_loop().call_soon_threadsafe, _lift, limit)
     try:
         async with limit:
-            return await offload(step.run, context_vars=context_vars, order=key)
+            return await work()
     except TimeoutError:
         if not limit.expired():
             raise
@@ -149,9 +163,11 @@ def _lift(limit: asyncio.Timeout) -> None:
         return
 
 
-class _Step:
+class Step:
     """One update, blocking; it may be run again as long as it raises Busy."""
 
+    network = False
+    key: str
     options: tuple[int | None, Durability, bool]
 
     def __init__(
@@ -166,9 +182,10 @@ class _Step:
         self.on_begin: Callable[[], object] | None = None
         self._func = func
         self._default = default
-        self._dump = dump
+        self.dump = dump
 
     def run(self) -> Any:
+        """Do it."""
         file_mode, durability, make_dirs = self.options
         target = resolve_target(self.filepath).filepath
         if make_dirs:
@@ -182,8 +199,8 @@ class _Step:
         try:
             if self.on_begin is not None:
                 self.on_begin()
-            new = self._changed(self._load(target))
-            write_file(target, self._dump(new), file_mode, durability)
+            new = self.changed(self._load(target))
+            write_file(target, self.dump(new), file_mode, durability)
             self.saved.append(new)
         finally:
             release(lock, held)
@@ -192,14 +209,19 @@ class _Step:
     def _load(self, target: str) -> Any:
         try:
             return _load(target, {})
-        except FileNotFoundError:
-            if self._default is _MISSING:
-                raise
+        except FileNotFoundError as exc:
+            return self.default(exc)
+
+    def default(self, missing: FileNotFoundError) -> Any:
+        """Give what stands for a file that is missing, if anything does."""
+        if self._default is _MISSING:
+            raise missing
         import copy
 
         return copy.deepcopy(self._default)
 
-    def _changed(self, old: Any) -> Any:
+    def changed(self, old: Any) -> Any:
+        """Give what is to be saved in place of an object."""
         check_cancelled()
         new = self._func(old)
         if new is None:

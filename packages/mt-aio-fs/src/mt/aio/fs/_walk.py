@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._path import absolute, check_path
+from mt.aio.fs._remote import remote_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from typing import TypeAlias
 
     from mt.aio.core.lowlevel import ContextVars
+    from mt.aio.fs._remote import Remote
 
     Found: TypeAlias = tuple[str, list[str], list[str]]
 
@@ -38,7 +40,9 @@ async def walk(
     Synchronous: right here.
 
     Args:
-        folder: path to the folder
+        folder: path to the folder; or URL of a bucket or of what keys in it begin with, up to a
+            slash, which is as good as a folder: each such is one request or, if it has more than
+            1,000 names, several. A name may be a folder's and an object's at once
         enter: is called with the path of each folder in it, in a worker thread in asynchronous
             mode, and says whether to go into that. None: into all. (Changing the lists, which
             `os.walk` looks at, has no effect here.)
@@ -52,12 +56,17 @@ async def walk(
     Raises:
         TypeError: if the path is neither a `str` nor an `os.PathLike` of one
         NotADirectoryError: if it is no folder
+        FileNotFoundError: if it is not there, or there is nothing below a URL
         OSError: what the system reports of any folder, such as `PermissionError`. That a folder
             in it has been removed meanwhile is none
 
     **Cancellation**: ends the wait at once; what is read after that is dropped.
     """
     given = check_path(folder, "folder")
+    if "://" in given and (remote := remote_of(given)) is not None:
+        async for below in _walk_store(given, enter, remote, context_vars):
+            yield below
+        return
     anchor = absolute(given)
     paths = _walk(given, anchor, enter)
     while batch := await offload(_take, paths, context_vars=context_vars, abandon_on_cancel=True):
@@ -97,3 +106,29 @@ def _walk(given: str, anchor: str, enter: Callable[[str], bool] | None) -> Itera
             if not kinds[name][1] and (enter is None or enter(os.path.join(path, name)))
         )
         yield path, folders, files
+
+
+async def _walk_store(
+    given: str, enter: Callable[[str], bool] | None, remote: Remote, context_vars: ContextVars
+) -> AsyncIterator[Found]:
+    waiting = [given]
+    while waiting:
+        url = waiting.pop()
+        base = url if url.endswith("/") else f"{url}/"
+        try:
+            folders, files = await remote.names(base, context_vars=context_vars)
+        except FileNotFoundError:
+            if url == given:
+                raise
+            continue  # removed meanwhile
+        below = [base + name for name in folders]
+        if enter is not None:
+            below = await offload(
+                _filtered, enter, below, context_vars=context_vars, abandon_on_cancel=True
+            )
+        waiting += reversed(below)
+        yield url, folders, files
+
+
+def _filtered(enter: Callable[[str], bool], paths: list[str]) -> list[str]:
+    return [path for path in paths if enter(path)]

@@ -189,8 +189,9 @@ async def write_content(
     check_file_mode(file_mode)
     options = (file_mode, durability_of(context_vars, durability), make_dirs, exclusive)
     write: Writer = _write
+    network = False
     if "://" in path and (remote := remote_of(path)) is not None:
-        write, key = partial(_put, remote.write), path
+        write, key, network = partial(_put, remote.write), path, True
     else:
         path = absolute(path)
         key = order_key(path)
@@ -199,8 +200,10 @@ async def write_content(
             content = await offload(
                 _snapshot, content, context_vars=context_vars, order=("serialise", key)
             )
-        return submit(write, path, content, *options, order=key)
-    return await offload(write, path, content, *options, context_vars=context_vars, order=key)
+        return submit(write, path, content, *options, order=key, network=network)
+    return await offload(
+        write, path, content, *options, context_vars=context_vars, order=key, network=network
+    )
 
 
 def write_file(  # noqa: PLR0917 - a job's arguments have no names

@@ -44,9 +44,11 @@ class DraftContext(Access):
         """Create the temporary file, blocking."""
         draft = self._begin()
         try:
+            draft.fetch_here()
             draft.open()
         except BaseException:
             self._draft = None
+            draft.remove()
             raise
         return self._show(draft)
 
@@ -66,7 +68,10 @@ class DraftContext(Access):
                 draft.remove()
             self._log("%s: written", self._path)
         else:
-            draft.abandon()
+            try:
+                draft.abandon()
+            finally:
+                draft.remove()
             self._log("%s: left as it was, %s removed", self._path, self.tmp_filepath)
             self._number(error)
 
@@ -74,10 +79,14 @@ class DraftContext(Access):
         """Create the temporary file, where the mode says."""
         draft = self._begin()
         try:
+            await draft.fetch(self.context_vars)
             await in_lane(draft.open, context_vars=self.context_vars)
         except BaseException as exc:
             self._draft = None
-            await self._abandon(draft, exc)  # a cancellation may have come too late for `open`
+            try:
+                await self._abandon(draft, exc)  # a cancellation may have come too late for `open`
+            finally:
+                draft.remove()
             raise
         return self._show(draft)
 
@@ -100,7 +109,10 @@ class DraftContext(Access):
                 draft.remove()
             self._log("%s: written", self._path)
         else:
-            await self._abandon(draft, error)
+            try:
+                await self._abandon(draft, error)
+            finally:
+                draft.remove()
             self._log("%s: left as it was, %s removed", self._path, self.tmp_filepath)
             self._number(error)
 

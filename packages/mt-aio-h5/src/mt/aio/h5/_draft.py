@@ -43,7 +43,16 @@ class Plan(NamedTuple):
 
 
 class Work:
-    """The steps after an HDF5 file is finished; most files are where they belong by then."""
+    """The steps before an HDF5 file is opened and after it is finished.
+
+    Most files are where they belong before and after, so that there is nothing to do.
+    """
+
+    def fetch_here(self) -> None:
+        """Bring the file here that is to be opened, blocking."""
+
+    async def fetch(self, context_vars: ContextVars) -> None:
+        """Do the same where the mode says."""
 
     def deliver_here(self) -> None:
         """Bring the finished file to where it belongs, blocking."""

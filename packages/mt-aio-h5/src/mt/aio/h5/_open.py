@@ -9,7 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from mt.aio.core.lowlevel import check_cancelled
-from mt.aio.fs.lowlevel import absolute, check_file_mode, check_path, durability_of
+from mt.aio.fs.lowlevel import (
+    absolute,
+    check_file_mode,
+    check_path,
+    durability_of,
+    remote_of,
+)
 from mt.aio.h5._close import close_file
 from mt.aio.h5._context import DraftContext
 from mt.aio.h5._draft import Draft, Plan, Work
@@ -85,7 +91,9 @@ class OpenFileH5(DraftContext):
     take it elsewhere.
 
     Args:
-        filepath: local file path; a symbolic link is followed.
+        filepath: local file path; a symbolic link is followed. Or, with mt-aio-remote, the URL of
+            an object, which is brought to a temporary folder of this machine; one that has been
+            changed is written back in one request, on condition that nobody else has changed it.
         mode: `"r"` to read; `"r+"` to change the file; `"a"` to change it or, if there is none,
             to create it, folders included.
         context_vars: the mode, see [context_vars](../concepts/context-vars.md); only used by
@@ -162,6 +170,12 @@ class OpenFileH5(DraftContext):
         self._plan = Plan(file_mode, durability_of(context_vars, durability), verify, _BASES[mode])
 
     def _draft_of(self) -> Draft | Reader:
+        if "://" in self._path and (remote := remote_of(self._path)) is not None:
+            from mt.aio.h5._upload import Fetched, Revision
+
+            if self.mode == "r":
+                return Fetched(self._path, remote, locking=self._locking)
+            return Revision(self._path, self._plan, remote)
         if self.mode == "r":
             return Reader(self._path, locking=self._locking)
         return Draft(self._path, self._plan)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mt.aio.core import asyn
-from mt.aio.fs.lowlevel import absolute, check_path
+from mt.aio.fs.lowlevel import absolute, check_path, remote_of
 from mt.aio.h5._codec import Deflate, check_deflate
 from mt.aio.h5._create import CreateFileH5
 from mt.aio.h5._lane import in_lane
@@ -95,7 +95,8 @@ async def h5_load(
     Synchronous: right here.
 
     Args:
-        filepath: local file path.
+        filepath: local file path; or, with mt-aio-remote, the URL of an object, all of which is
+            brought to a temporary folder of this machine first.
         selection: None for everything; a name for that dataset or group; several names for a dict
             of these; a mapping for a dict of parts, each as `h5py` takes it between brackets:
             `{"run/speed": slice(10, 20)}`.
@@ -118,6 +119,10 @@ async def h5_load(
     """
     from mt.aio.h5._tree import load_tree
 
-    path = absolute(check_path(filepath))
-    job = partial(load_tree, path, selection, progress, attrs=attrs)
-    return await in_lane(job, context_vars=context_vars)
+    job = partial(load_tree, selection=selection, progress=progress, attrs=attrs)
+    path = check_path(filepath)
+    if "://" in path and (remote := remote_of(path)) is not None:
+        from mt.aio.h5._upload import Fetched
+
+        return await Fetched(path, remote).used(job, context_vars)
+    return await in_lane(job, absolute(path), context_vars=context_vars)

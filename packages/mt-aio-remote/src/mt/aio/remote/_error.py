@@ -19,11 +19,13 @@ _KINDS = {
     "FileNotFoundError": errno.ENOENT,
     "NotFoundError": errno.ENOENT,
     "AlreadyExistsError": errno.EEXIST,
-    "PreconditionError": errno.EEXIST,  # that of `exclusive`, the only one we set
+    "PreconditionError": errno.EEXIST,  # that of `exclusive`; others are told apart by who asks
+    "InvalidPathError": errno.EINVAL,  # a key in a list; those that we are given are checked
     "PermissionDeniedError": errno.EACCES,
     "UnauthenticatedError": errno.EACCES,
     "NotSupportedError": errno.ENOTSUP,
 }
+_STATUSES = {"401": errno.EACCES, "403": errno.EACCES, "404": errno.ENOENT}  # of a list, say
 _BEYOND = ("status code: 416", "but object was only ")
 
 
@@ -45,6 +47,8 @@ def explain(exc: Exception, url: str, secrets: set[str]) -> Exception:
         return exc
     if number is None:
         number, reason = _failure(text, secrets)
+    elif number == errno.EINVAL:
+        reason = "A key there has '.' or '..' as a part, or an empty one"
     else:
         reason = os.strerror(number)
     details = []
@@ -73,8 +77,9 @@ def _failure(text: str, secrets: set[str]) -> tuple[int, str]:
         return errno.ETIMEDOUT, "The store did not answer in time"
     if "kind: Connect" in text:
         return errno.ECONNREFUSED, "The store cannot be reached"
-    if _STATUS.search(text):
-        return errno.EIO, "The store refused"
+    if status := _STATUS.search(text):
+        number = _STATUSES.get(status[1][:3])
+        return (errno.EIO, "The store refused") if number is None else (number, os.strerror(number))
     if "HTTP error" in text:
         return errno.ECONNABORTED, "The connection to the store broke"
     return errno.EIO, scrub(text, secrets)

@@ -9,18 +9,22 @@ in the bucket, where they are invisible and paid for. Tried with obstore 0.12.1.
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
 from mt.aio.core.lowlevel import check_cancelled
 from mt.aio.remote._ask import ask_here
-from mt.aio.remote._place import Place, locate
+from mt.aio.remote._place import Place, locate, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PART = 5 * 2**20
 """The size of a part, in bytes, the least of S3; what is smaller is sent in one request."""
+
+LARGEST_REQUEST = 5 * 2**30
+"""The most that S3 takes in one request, or copies in one, in bytes; others take as much."""
 
 _MOST_PARTS = 10_000  # of S3
 _PARTS_AT_ONCE = 4  # arbitrary; so many parts are in the memory
@@ -43,7 +47,7 @@ def write(  # noqa: PLR0917 - a job's arguments have no names
         durability: ignored.
         make_dirs: ignored.
         exclusive: fail if there is an object already; the store sees to it that of several who
-            try at once one wins. It is sent in one request then, however large.
+            try at once one wins. It is sent in one request then, of 5 GiB at most.
 
     Returns:
         The number of bytes written.
@@ -51,8 +55,9 @@ def write(  # noqa: PLR0917 - a job's arguments have no names
     Raises:
         FileExistsError: there is an object, and `exclusive` is asked for.
         FileNotFoundError: there is no such bucket.
-        OSError: as for `read`. After a connection that broke, whether the object has been
-            written is unknown; it is whole or not there.
+        OSError: as for `read`; errno `EFBIG`: it is too large for one request. After a
+            connection that broke, whether the object has been written is unknown; it is whole or
+            not there.
         asyncio.CancelledError: between two parts, if whoever awaits this was cancelled; nothing
             has been written.
     """
@@ -63,22 +68,23 @@ def write(  # noqa: PLR0917 - a job's arguments have no names
         size = view.nbytes
         check_cancelled()
         if exclusive:
+            check_one_request(place, size)
             _put(place, data, mode="create", use_multipart=False)
         elif size <= PART:
             _put(place, data, use_multipart=False)
         else:
             part = part_size(size)
-            pieces = (view[start : start + part] for start in range(0, size, part))
-            _put_parts(place, pieces, part)
+            write_pieces(place, (view[at : at + part] for at in range(0, size, part)), size)
     return size
 
 
-def upload(filepath: str, url: str) -> int:
+def upload(filepath: str, url: str, exclusive: bool = False) -> int:
     """Write what a local file holds, blocking, without having all of it in the memory.
 
     Args:
-        filepath: path to the file, which nobody may change meanwhile.
+        filepath: path to the file; it may be replaced meanwhile, but not be changed itself.
         url: where to put it.
+        exclusive: as for `write`; then all of it is in the memory.
 
     Returns:
         The number of bytes written.
@@ -88,13 +94,26 @@ def upload(filepath: str, url: str) -> int:
         asyncio.CancelledError: as for `write`.
     """
     place = locate(url, write=True)
-    size = os.stat(filepath).st_size
     with open(filepath, "rb") as file:
-        if size <= PART or place.scheme == "memory":
-            return write(url, file.read())
+        size = os.fstat(file.fileno()).st_size
+        if exclusive:
+            check_one_request(place, size)
+        if exclusive or size <= PART or place.scheme == "memory":
+            return write(url, file.read(), exclusive=exclusive)
         part = part_size(size)
-        _put_parts(place, iter(lambda: file.read(part), b""), part)
+        write_pieces(place, iter(lambda: file.read(part), b""), size)
     return size
+
+
+def check_one_request(place: Place, size: int) -> None:
+    """Refuse what no store takes in one request, before it is sent.
+
+    Raises:
+        OSError: errno `EFBIG`
+    """
+    if size > LARGEST_REQUEST and place.scheme != "memory":
+        text = f"Has {size:,} bytes; a store takes {LARGEST_REQUEST:,} on a condition"
+        raise OSError(errno.EFBIG, text, shown(place.url))
 
 
 def part_size(size: int) -> int:
@@ -102,8 +121,9 @@ def part_size(size: int) -> int:
     return max(PART, -(-size // _MOST_PARTS))
 
 
-def _put_parts(place: Place, pieces: Iterator[Any], part: int) -> None:
-    _put(place, _checked(pieces), chunk_size=part, max_concurrency=_PARTS_AT_ONCE)
+def write_pieces(place: Place, pieces: Iterator[Any], size: int) -> None:
+    """Send an object in parts, made of pieces of any sizes; all of it, or nothing is written."""
+    _put(place, _checked(pieces), chunk_size=part_size(size), max_concurrency=_PARTS_AT_ONCE)
 
 
 def _checked(pieces: Iterator[Any]) -> Iterator[Any]:
