@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from made import benchmarks, diagrams, faults, notebook
+from made import benchmarks, changes, diagrams, faults, notebook
 
 del sys.path[0]
 
@@ -35,8 +35,11 @@ MADE = re.compile(r"^<!-- made: (\w+)\.(\w+) -->$", re.MULTILINE)
 IMAGE = re.compile(r"^!\[[^\]]*\]\(([\w./-]+\.svg)\)$", re.MULTILINE)
 STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 
+RELEASES = "<!-- releases -->"  # in CHANGELOG.md: where the next release is written
+
 MAKERS = {
     "benchmarks": benchmarks,
+    "changes": changes,
     "diagrams": diagrams,
     "faults": faults,
     "notebook": notebook,
@@ -49,6 +52,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, **_: An
     if source is not None:
         text = (Path(config.config_file_path).parent / source).read_text(encoding="utf-8")
         markdown = LINK.sub(lambda link: page_of(link[1]), text)
+        markdown = markdown.replace(RELEASES, changes.waiting())
     markdown = MADE.sub(make, markdown)
     folder = (DOCS / page.file.src_uri).parent
     return IMAGE.sub(lambda image: inline(image, folder), markdown)

@@ -24,7 +24,8 @@ TITLES = {
     "queues": "Queues",
     "manager": "Many aprocs",
     "imports": "Imports",
-    "cluster": "Clusters",
+    "cluster": "Beyond one machine",
+    "remote": "Object stores",
 }
 FIGURES = {
     "time": "time",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import aclosing
 
 import pytest
@@ -20,17 +19,6 @@ async def _double(x, context_vars):
 async def _fail(x, context_vars):
     await sleep(0, context_vars=context_vars)
     raise ValueError(x)
-
-
-class Bar:
-    """A progress bar of the caller's."""
-
-    def __init__(self):
-        self.n = 0
-
-    def update(self, n):
-        """Move on."""
-        self.n += n
 
 
 async def _listed(iterator):
@@ -79,6 +67,20 @@ def test_gather_raises_several_errors(async_mode):
         with pytest.raises(ExceptionGroup, match="several of the gathered calls") as info:
             await gather(*calls, context_vars=context_vars)
         assert [error.args for error in info.value.exceptions] == [(0,), (1,), (2,)]
+
+    async_mode.run(body)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_gather_refuses_what_cannot_be_awaited(async_mode, place):
+    """Nothing goes on in the background then, and nothing complains of not being awaited."""
+
+    async def body(context_vars):
+        calls = [_double(x, context_vars=context_vars) for x in range(2)]
+        calls.insert(place, 5)
+        with pytest.raises(TypeError, match="awaitable"):
+            await gather(*calls, context_vars=context_vars)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     async_mode.run(body)
 
@@ -226,57 +228,22 @@ def test_amap_raises_the_error_in_its_turn(mode):
     mode.run(body)
 
 
-def test_amap_tells_a_bar_of_the_caller_s(mode):
-    """It is updated for each result taken, and not closed."""
-    bar = Bar()
-
-    async def body(context_vars):
-        return await _listed(amap(_double, range(5), progress=bar, context_vars=context_vars))
-
-    mode.run(body)
-    assert bar.n == 5
-
-
-def test_amap_shows_a_bar(mode, capfd):
-    """A title makes a tqdm bar, which knows the number of items."""
-
-    async def body(context_vars):
-        await _listed(amap(_double, range(5), progress="doubling", context_vars=context_vars))
-
-    mode.run(body)
-    assert "doubling: 100%" in capfd.readouterr().err
-
-
 def test_amap_wants_room_for_one():
     """max_concurrency below 1 could never begin."""
     with pytest.raises(ValueError, match="at least 1, not 0"):
         srun(lambda context_vars: _listed(amap(_double, [], max_concurrency=0, context_vars={})))
 
 
-def test_amap_wants_a_bar_it_can_use():
-    """Anything else than a title or an object with `update` is refused."""
-    with pytest.raises(TypeError, match="an object with a method 'update', not int"):
-        srun(lambda context_vars: _listed(amap(_double, [], progress=3, context_vars={})))
+@pytest.mark.parametrize("number", [2.5, "2", True, None])
+def test_amap_wants_a_whole_number(mode, number):
+    """2.5 calls at once, a number that is never reached, would be all of them."""
 
+    async def body(context_vars):
+        items = amap(_double, [], max_concurrency=number, context_vars=context_vars)
+        with pytest.raises(TypeError, match="max_concurrency must be an integer, not"):
+            await _listed(items)
 
-def _with_a_bar():
-    return srun(lambda context_vars: _listed(amap(_double, [1], progress="x", context_vars={})))
-
-
-def test_amap_without_tqdm(monkeypatch):
-    """A title where tqdm is not installed: the error says what to install."""
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "mt-aio-core\[progress\]"'):
-        _with_a_bar()
-
-
-def test_amap_with_a_broken_tqdm(monkeypatch, tmp_path):
-    """What an installed tqdm misses is not taken for tqdm itself."""
-    (tmp_path / "tqdm.py").write_text("import what_it_needs")
-    monkeypatch.delitem(sys.modules, "tqdm", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="what_it_needs"):
-        _with_a_bar()
+    mode.run(body)
 
 
 def test_an_awaitable_that_cannot_be_closed():

@@ -178,3 +178,32 @@ def test_how_late_it_was():
 
     with pytest.raises(TimeoutError, match=r"took 0\.0\d+ s, where 0\.001 s were allowed"):
         body().send(None)
+
+
+@pytest.mark.parametrize("mode_vars", [SYNC, {"async": True}])
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda **k: timeout("3", **k), TypeError),
+        (lambda **k: timeout(float("nan"), **k), ValueError),
+        (lambda **k: semaphore(1.5, **k), TypeError),
+        (lambda **k: semaphore("1", **k), TypeError),
+    ],
+)
+def test_what_is_no_number_is_refused_at_once(make, error, mode_vars):
+    """Both modes say so before the body has begun, and in the same words."""
+    with pytest.raises(error, match=r"must be an integer, not|must be a number or None, not"):
+        make(context_vars=mode_vars)
+
+
+def test_a_timeout_is_entered_once(mode):
+    """Neither mode lets it be used again."""
+
+    async def body(context_vars):
+        limit = timeout(60, context_vars=context_vars)
+        async with limit:
+            pass
+        with pytest.raises(RuntimeError, match=r"has .*been entered"):
+            await limit.__aenter__()
+
+    mode.run(body)

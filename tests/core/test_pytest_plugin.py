@@ -200,6 +200,26 @@ def test_another_limit_for_one_test(outcomes, ms):
     assert counts == {"passed": len(MODES)}
 
 
+def test_a_run_inside_a_running_loop_says_what_to_do(outcomes):
+    """As in an `async def` test of another plugin; sync mode does not mind the loop."""
+    output, counts = outcomes(
+        """
+        import asyncio
+        from mt.aio.core import sleep
+
+        def test_inside(mode):
+            async def other_plugin():
+                mode.run(sleep, 0)
+
+            asyncio.run(other_plugin())
+        """,
+        "filterwarnings = error",
+    )
+    assert counts == {"passed": 1, "failed": len(MODES) - 1}
+    assert "make the test a plain function, without 'async'" in output
+    assert "never awaited" not in output
+
+
 def test_a_task_left_behind_fails(outcomes):
     """It would be destroyed with the loop, its work undone."""
     output, counts = outcomes(

@@ -306,6 +306,16 @@ def test_arun2_runs_an_asynch_function_in_both_modes(mode):
     assert mode.run(body) == 8
 
 
+def test_arun2_in_plain_code():
+    """It is an asyn function like others, and has both ways."""
+
+    def asynch_double(x, context_vars):
+        assert context_vars == {"async": False}
+        return 2 * x
+
+    assert arun2.sync(asynch_double, 4) == 8
+
+
 def test_arun2_hands_every_context_variable_on(mode):
     """In both modes, not only "async"."""
 

@@ -132,3 +132,11 @@ def test_the_client_s_loop_is_never_blocked(cluster):
                 await qget_aio(queue("x", client), context_vars={"async": False})
 
     asyncio.run(body())
+
+
+def test_plain_code_uses_it_too(made):
+    """Its methods have both ways."""
+    q = made()
+    q.put.sync([1])
+    assert q.qsize.sync() == 1
+    assert q.get.sync(timeout=5) == [1]

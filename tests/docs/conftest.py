@@ -13,7 +13,14 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("*.md", "*.yml", "docs/**/*.*", "packages/*/src/**/*.py", "benchmarks/results/*.json")
+SOURCES = (
+    "*.md",
+    "changes/*.md",
+    "*.yml",
+    "docs/**/*.*",
+    "packages/*/src/**/*.py",
+    "benchmarks/results/*.json",
+)
 
 
 @pytest.fixture

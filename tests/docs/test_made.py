@@ -227,3 +227,14 @@ def test_hooks_use_nothing_but_the_standard_library(made):
             if isinstance(node, ast.ImportFrom) and node.module:
                 assert not node.module.startswith(("mt.", "numpy", "h5py"))
     assert made.DOCS == ROOT / "docs"
+
+
+def test_changes_that_wait_for_a_release_are_shown(made, tmp_path, monkeypatch):
+    """The changelog's page has each fragment, under its kind; after a release there is none."""
+    text = made.changes.waiting()
+    for path in (ROOT / "changes").glob("+*.md"):
+        assert f"- {path.read_text(encoding='utf-8').strip()}" in text
+    assert text.index("### Added") < text.index("### Changed") < text.index("### Fixed")
+    assert made.RELEASES in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(made.changes, "FOLDER", tmp_path)
+    assert made.changes.waiting() == ""

@@ -54,3 +54,24 @@ def test_every_page_is_in_the_navigation():
     listed = set(re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
     pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
     assert listed == pages
+
+
+def _names(pattern):
+    """Give the public names of the pieces whose `__init__.py` is found so."""
+    for source in ROOT.glob(pattern):
+        (names,) = re.findall(r"^__all__ = \[(.*?)\]", source.read_text(), re.MULTILINE | re.DOTALL)
+        yield from re.findall(r'"(\w+)"', names)
+
+
+@pytest.mark.parametrize("name", sorted(_names("packages/*/src/mt/aio/*/__init__.py")))
+def test_the_front_page_has_every_name(name):
+    """What there is can be found there, whichever piece it is in."""
+    assert re.search(rf"`{name}\b", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.parent.name)
+def test_readme_of_a_distribution_has_all_its_names(path):
+    """It says what the piece holds, without leaving anything out."""
+    text = path.read_text(encoding="utf-8")
+    for name in _names(f"packages/{path.parent.name}/src/mt/aio/*/__init__.py"):
+        assert re.search(rf"\b{name}\b", text), name

@@ -108,10 +108,17 @@ TOO_WIDE = """() => {
 }"""
 
 
+# Words of a drawing that its edge cuts off.
+CUT_OFF = """() => [...document.querySelectorAll('svg.mt-chart text')].filter(e => {
+  const [word, edge] = [e.getBoundingClientRect(), e.ownerSVGElement.getBoundingClientRect()];
+  return word.left < edge.left - 1 || word.right > edge.right + 1;
+}).map(e => e.textContent)"""
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("page", PAGES)
 def test_page(readers, page, scheme):
-    """No error, nothing fetched from elsewhere, nothing wider than the window; the right scheme."""
+    """No error, nothing fetched from elsewhere, nothing too wide or cut off; the right scheme."""
     reader = readers[scheme]
     tab = reader.visit(page, "phone")
     assert tab.locator("h1").count() == 1
@@ -120,6 +127,7 @@ def test_page(readers, page, scheme):
     for width, pixels in WIDTHS.items():
         reader.resize(width)
         assert tab.evaluate(TOO_WIDE) == []
+        assert tab.evaluate(CUT_OFF) == []
         assert tab.evaluate("document.documentElement.scrollWidth") <= pixels
     assert reader.wrong == []
 

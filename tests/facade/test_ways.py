@@ -16,8 +16,8 @@ from mt.aio import BgProcess, open_file, qget_aio, qput_aio
 from mt.aio.proc import BgProcessPool
 
 # They hand the mode on to a function that they are given, and are in one themselves.
-RUNNERS = {"arun", "arun2", "AprocManager.spawn"}
-PLACES = ("", ".core", ".fs", ".h5", ".proc", ".manager")
+RUNNERS = {"arun", "AprocManager.spawn"}
+PLACES = ("", ".core", ".fs", ".h5", ".proc", ".manager", ".remote", ".dask")
 
 
 def _asyn_functions():

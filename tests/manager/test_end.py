@@ -12,46 +12,32 @@ from mt.aio.core import srun
 from mt.aio.manager import AprocManager
 
 
-async def _wait_for_ever():
-    await asyncio.get_running_loop().create_future()
-
-
-async def _fail(error):
-    await asyncio.sleep(0)
-    raise error
-
-
 @types.coroutine
 def _suspend():
     yield
 
 
-async def _turns(count=10):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-def test_async_with(async_mode):
+def test_async_with(async_mode, turns, failing):
     """The end of the statement awaits all aprocs and raises their errors."""
 
     async def body(context_vars):
         with pytest.raises(ValueError, match="x"):  # noqa: PT012  # the statement is the test
             async with AprocManager() as manager:
-                await manager.send(_fail(ValueError("x")))
-                await manager.send(_turns())
+                await manager.send(failing(ValueError("x")))
+                await manager.send(turns())
         assert (manager.running, manager.done) == (0, 2)
 
     async_mode.run(body)
 
 
-def test_the_body_s_error_wins(async_mode):
+def test_the_body_s_error_wins(async_mode, turns, failing):
     """If the body raises, aprocs are awaited and their errors are told in a note."""
 
     async def body(context_vars):
         with pytest.raises(KeyError) as info:  # noqa: PT012  # the statement is the test
             async with AprocManager() as manager:
-                await manager.send(_fail(ValueError("lost?")))
-                await manager.send(_turns())
+                await manager.send(failing(ValueError("lost?")))
+                await manager.send(turns())
                 raise KeyError("body")
         assert info.value.args == ("body",)
         assert "ValueError: lost?" in info.value.__notes__[0]
@@ -61,7 +47,7 @@ def test_the_body_s_error_wins(async_mode):
     async_mode.run(body)
 
 
-def test_the_body_s_error_and_no_other(async_mode):
+def test_the_body_s_error_and_no_other(async_mode, turns):
     """If only the body fails its error has no note; the bar is left as it stands."""
 
     class Bar:
@@ -77,7 +63,7 @@ def test_the_body_s_error_and_no_other(async_mode):
         bar = Bar()
         with pytest.raises(KeyError) as info:  # noqa: PT012  # the statement is the test
             async with AprocManager(progress=bar) as manager:
-                await manager.send(_turns())
+                await manager.send(turns())
                 raise KeyError("body")
         assert not hasattr(info.value, "__notes__")
         assert bar.n == manager.done == 1
@@ -86,7 +72,7 @@ def test_the_body_s_error_and_no_other(async_mode):
     async_mode.run(body)
 
 
-def test_cancelling_the_body_cancels_no_aproc(async_mode):
+def test_cancelling_the_body_cancels_no_aproc(async_mode, turns, waiting):
     """A first cancellation still awaits the aprocs; a second one stops the waiting."""
 
     async def body(context_vars):
@@ -96,12 +82,12 @@ def test_cancelling_the_body_cancels_no_aproc(async_mode):
         async def statement():
             async with manager:
                 await manager.send(gate.wait())
-                await _wait_for_ever()
+                await waiting()
 
         task = asyncio.create_task(statement())
-        await _turns()
+        await turns()
         task.cancel()
-        await _turns()
+        await turns()
         assert not task.done()
         assert manager.running == 1
         task.cancel()
@@ -114,7 +100,7 @@ def test_cancelling_the_body_cancels_no_aproc(async_mode):
     async_mode.run(body)
 
 
-def test_a_closed_coroutine(async_mode):
+def test_a_closed_coroutine(async_mode, turns):
     """A coroutine that is being closed inside the statement does not wait for the aprocs."""
 
     async def body(context_vars):
@@ -122,7 +108,7 @@ def test_a_closed_coroutine(async_mode):
 
         async def statement():
             async with manager:
-                await manager.send(_turns())
+                await manager.send(turns())
                 await _suspend()
 
         coro = statement()
@@ -134,14 +120,14 @@ def test_a_closed_coroutine(async_mode):
     async_mode.run(body)
 
 
-def test_aclosing(async_mode):
+def test_aclosing(async_mode, failing):
     """`aclose` does what cleanup does."""
 
     async def body(context_vars):
         manager = AprocManager()
         with pytest.raises(ValueError, match="x"):
             async with contextlib.aclosing(manager):
-                await manager.send(_fail(ValueError("x")))
+                await manager.send(failing(ValueError("x")))
 
     async_mode.run(body)
 
@@ -240,41 +226,41 @@ async def _cleanup(manager, context_vars):
     await manager.cleanup()
 
 
-def test_send_from_outside_the_loop():
+def test_send_from_outside_the_loop(turns):
     """`run_until_complete` may be given what send and cleanup return."""
     manager = AprocManager()
     loop = asyncio.new_event_loop()
-    task = loop.create_task(_turns())
+    task = loop.create_task(turns())
     loop.run_until_complete(manager.send(task))
     loop.run_until_complete(manager.cleanup())
     loop.close()
     assert manager.done == 1
 
 
-def test_send_from_outside_waits_and_reports():
+def test_send_from_outside_waits_and_reports(turns, failing):
     """What it returns does inside the loop all that `send` does."""
     manager = AprocManager(1)
     loop = asyncio.new_event_loop()
     slot = loop.create_future()
     loop.run_until_complete(manager.send(slot))
-    waiting = manager.send(_fail(ValueError("x")))
+    waiting = manager.send(failing(ValueError("x")))
     loop.call_soon(lambda: loop.call_soon(slot.set_result, None))
     loop.run_until_complete(waiting)
     assert (manager.pending, manager.running, manager.done) == (0, 1, 1)
-    loop.run_until_complete(_turns())
+    loop.run_until_complete(turns())
     with pytest.raises(ValueError, match="x"):
-        loop.run_until_complete(manager.send(_turns()))
+        loop.run_until_complete(manager.send(turns()))
     loop.run_until_complete(manager.cleanup())
     loop.close()
     assert (manager.done, manager.failed) == (3, 1)
 
 
-def test_a_task_that_asyncio_run_cancels():
+def test_a_task_that_asyncio_run_cancels(waiting):
     """What asyncio.run cancels at its end is reported by the next cleanup."""
     manager = AprocManager()
 
     async def leave():
-        await manager.send(_wait_for_ever())
+        await manager.send(waiting())
 
     asyncio.run(leave())
     with pytest.raises(asyncio.CancelledError, match="An aproc has been cancelled"):

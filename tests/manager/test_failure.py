@@ -12,23 +12,13 @@ import pytest
 from mt.aio.manager import AprocManager
 
 
-async def _fail(error):
-    await asyncio.sleep(0)
-    raise error
-
-
-async def _turns(count=10):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-def test_raise_from_cleanup(async_mode):
+def test_raise_from_cleanup(async_mode, failing):
     """Reference, 'raise': the caught exception is re-raised, as itself, once."""
 
     async def body(context_vars):
         error = ValueError("x")
         manager = AprocManager()
-        await manager.send(_fail(error))
+        await manager.send(failing(error))
         with pytest.raises(ValueError, match="x") as info:
             await manager.cleanup()
         assert info.value is error
@@ -38,7 +28,7 @@ def test_raise_from_cleanup(async_mode):
     async_mode.run(body)
 
 
-def test_raise_from_the_next_send(async_mode):
+def test_raise_from_the_next_send(async_mode, turns, failing):
     """The next send takes its aproc over first, then raises the error of an earlier one."""
 
     async def body(context_vars):
@@ -48,8 +38,8 @@ def test_raise_from_the_next_send(async_mode):
         async def good():
             done.append(1)
 
-        await manager.send(_fail(ValueError("x")))
-        await _turns()
+        await manager.send(failing(ValueError("x")))
+        await turns()
         with pytest.raises(ValueError, match="x"):
             await manager.send(good())
         await manager.cleanup()
@@ -58,14 +48,14 @@ def test_raise_from_the_next_send(async_mode):
     async_mode.run(body)
 
 
-def test_several_errors_come_as_a_group(async_mode):
+def test_several_errors_come_as_a_group(async_mode, failing):
     """Several errors are raised together, each one once."""
 
     async def body(context_vars):
         errors = [ValueError("x"), KeyError("y"), OSError("z")]
         manager = AprocManager()
         for error in errors:
-            await manager.send(_fail(error))
+            await manager.send(failing(error))
         with pytest.raises(ExceptionGroup, match="several aprocs failed") as info:
             await manager.cleanup()
         assert list(info.value.exceptions) == errors
@@ -74,38 +64,38 @@ def test_several_errors_come_as_a_group(async_mode):
     async_mode.run(body)
 
 
-def test_an_error_says_where_its_aproc_was_sent(async_mode):
+def test_an_error_says_where_its_aproc_was_sent(async_mode, failing):
     """A note names the aproc and the line that sent it."""
 
     async def body(context_vars):
         manager = AprocManager()
-        await manager.send(_fail(ValueError("x")))
+        await manager.send(failing(ValueError("x")))
         with pytest.raises(ValueError, match="x") as info:
             await manager.cleanup()
         (note,) = info.value.__notes__
-        assert "_fail (sent at " in note
+        assert "_failing (sent at " in note
         assert "test_failure.py:" in note
 
     async_mode.run(body)
 
 
-def test_a_traceback_shows_who_failed_and_who_was_told(async_mode):
+def test_a_traceback_shows_who_failed_and_who_was_told(async_mode, failing):
     """The manager's bookkeeping has left no frame in it; the report has."""
 
     async def body(context_vars):
         manager = AprocManager()
-        await manager.send(_fail(ValueError("x")))
+        await manager.send(failing(ValueError("x")))
         with pytest.raises(ValueError, match="x") as info:
             await manager.cleanup()
         names = [entry.name for entry in info.traceback]
         assert names[0] == "body"
-        assert names[-2:] == ["report", "_fail"]
+        assert names[-2:] == ["report", "_failing"]
         assert "_finished" not in names
 
     async_mode.run(body)
 
 
-def test_errors_are_reported_exactly_once(async_mode):
+def test_errors_are_reported_exactly_once(async_mode, failing):
     """With concurrent senders and cleaners, each error comes out in exactly one place."""
 
     async def body(context_vars):
@@ -121,7 +111,7 @@ def test_errors_are_reported_exactly_once(async_mode):
         async def sender(base):
             for number in range(base, base + 20):
                 try:
-                    await manager.send(_fail(ValueError(number)))
+                    await manager.send(failing(ValueError(number)))
                 except (ValueError, ExceptionGroup) as error:
                     see(error)
 
@@ -138,7 +128,7 @@ def test_errors_are_reported_exactly_once(async_mode):
     async_mode.run(body)
 
 
-def test_an_aproc_that_sends_is_not_told_of_errors(async_mode):
+def test_an_aproc_that_sends_is_not_told_of_errors(async_mode, turns, failing):
     """Errors of others are not thrown into an aproc, which would fail of them, too."""
 
     async def body(context_vars):
@@ -146,11 +136,11 @@ def test_an_aproc_that_sends_is_not_told_of_errors(async_mode):
         done = []
 
         async def good():
-            await _turns()
+            await turns()
             await manager.send(asyncio.sleep(0))
             done.append(1)
 
-        await manager.send(_fail(ValueError("x")))
+        await manager.send(failing(ValueError("x")))
         await manager.send(good())
         with pytest.raises(ValueError, match="x"):
             await manager.cleanup()
@@ -177,7 +167,7 @@ def test_errors_kept_are_bounded(async_mode):
     async_mode.run(body)
 
 
-def test_an_error_that_takes_no_note(async_mode):
+def test_an_error_that_takes_no_note(async_mode, failing):
     """An exception class that refuses new attributes is reported all the same."""
 
     class FrozenError(Exception):
@@ -186,7 +176,7 @@ def test_an_error_that_takes_no_note(async_mode):
 
     async def body(context_vars):
         manager = AprocManager()
-        await manager.send(_fail(FrozenError()))
+        await manager.send(failing(FrozenError()))
         with pytest.raises(FrozenError):
             await manager.cleanup()
 
@@ -209,18 +199,18 @@ def test_a_failing_callback_is_reported(async_mode):
     async_mode.run(body)
 
 
-def test_an_error_does_not_disturb_other_aprocs(async_mode):
+def test_an_error_does_not_disturb_other_aprocs(async_mode, turns, failing):
     """A failure cancels no sibling and frees its slot."""
 
     async def body(context_vars):
         done = []
 
         async def good():
-            await _turns()
+            await turns()
             done.append(1)
 
         manager = AprocManager(1, "silent")
-        await manager.send(_fail(ValueError("x")))
+        await manager.send(failing(ValueError("x")))
         await manager.send(good())
         await manager.send(good())
         await manager.cleanup()
@@ -230,12 +220,12 @@ def test_an_error_does_not_disturb_other_aprocs(async_mode):
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_exits_go_the_way_asyncio_sends_them(kind):
+def test_exits_go_the_way_asyncio_sends_them(kind, failing):
     """KeyboardInterrupt and SystemExit end the loop and are not reported a second time."""
     manager = AprocManager()
 
     async def body():
-        await manager.send(_fail(kind()))
+        await manager.send(failing(kind()))
         await asyncio.sleep(3600)
 
     with pytest.raises(kind):
@@ -244,7 +234,7 @@ def test_exits_go_the_way_asyncio_sends_them(kind):
     assert (manager.done, manager.failed) == (1, 1)
 
 
-def test_a_reported_error_is_released(async_mode):
+def test_a_reported_error_is_released(async_mode, turns, failing):
     """Once reported, an error and its frames are not kept by the manager."""
 
     async def body(context_vars):
@@ -254,12 +244,38 @@ def test_a_reported_error_is_released(async_mode):
         manager = AprocManager()
         error = OwnError()
         alive = weakref.ref(error)
-        await manager.send(_fail(error))
+        await manager.send(failing(error))
         del error
         with contextlib.suppress(OwnError):
             await manager.cleanup()
-        await _turns()
+        await turns()
         gc.collect()
         assert alive() is None
 
     async_mode.run(body)
+
+
+def test_a_manager_that_is_dropped_tells_the_log(async_mode, failing, turns, caplog):
+    """Whoever forgets `cleanup` still hears of errors; once reported, they are not told again."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        for text in ("first", "second"):
+            await manager.send(failing(ValueError(text)))
+        await turns()
+        del manager
+
+    async def cleaned(context_vars):
+        manager = AprocManager()
+        await manager.send(failing(ValueError("told")))
+        with pytest.raises(ValueError, match="told"):
+            await manager.cleanup()
+
+    async_mode.run(cleaned)
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "mt.aio.manager"]
+    async_mode.run(body)
+    gc.collect()
+    (record,) = [record for record in caplog.records if record.name == "mt.aio.manager"]
+    assert "dropped before anybody was told" in record.getMessage()
+    assert [str(error) for error in record.exc_info[1].exceptions] == ["first", "second"]

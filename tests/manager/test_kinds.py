@@ -10,34 +10,6 @@ import pytest
 from mt.aio.manager import AprocManager
 
 
-async def _return(value=None):
-    return value
-
-
-class _Load:
-    """Aprocs that end when told, and that count how many of them run."""
-
-    def __init__(self):
-        self.now = self.most = self.started = self.ended = 0
-        self.gate = asyncio.Event()
-
-    async def aproc(self):
-        self.started += 1
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            await self.gate.wait()
-            await asyncio.sleep(0)
-        finally:
-            self.now -= 1
-        self.ended += 1
-
-
-async def _turns(count=10):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 class _Foreign:
     """An awaitable of some other library, such as a dask future."""
 
@@ -49,16 +21,16 @@ class _Foreign:
         yield from asyncio.sleep(0).__await__()
 
 
-def test_other_awaitables(async_mode):
+def test_other_awaitables(async_mode, turns, make_load):
     """Any awaitable will do, and it is held back as a coroutine is."""
 
     async def body(context_vars):
-        load = _Load()
+        load = make_load()
         foreign = _Foreign()
         manager = AprocManager(1)
         await manager.send(load.aproc())
         sending = asyncio.ensure_future(manager.send(foreign))
-        await _turns()
+        await turns()
         assert not foreign.used
         load.gate.set()
         await sending
@@ -98,7 +70,7 @@ def test_one_future_sent_twice_is_one_aproc(async_mode, caplog):
     assert not caplog.records  # asyncio logs what a callback raises
 
 
-@pytest.mark.parametrize("thing", [3, None, _return, object()])
+@pytest.mark.parametrize("thing", [3, None, asyncio.sleep, object()])
 def test_what_is_not_awaitable(async_mode, thing):
     """Anything else is a TypeError at the door."""
 
@@ -109,7 +81,7 @@ def test_what_is_not_awaitable(async_mode, thing):
     async_mode.run(body)
 
 
-def test_an_aproc_may_send_to_its_own_manager(async_mode):
+def test_an_aproc_may_send_to_its_own_manager(async_mode, returning):
     """At the limit it does not wait for itself, and what it sent runs afterwards."""
 
     async def body(context_vars):
@@ -118,7 +90,7 @@ def test_an_aproc_may_send_to_its_own_manager(async_mode):
         async def aproc(depth):
             if depth:
                 await manager.send(aproc(depth - 1))
-                await manager.send(asyncio.ensure_future(_return()))
+                await manager.send(asyncio.ensure_future(returning()))
 
         await manager.send(aproc(5))
         await manager.cleanup()
@@ -140,9 +112,9 @@ def test_an_aproc_cannot_clean_up_its_own_manager(async_mode):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-def test_eager_tasks_respect_the_limit():
+def test_eager_tasks_respect_the_limit(make_load):
     """An aproc that sends while an eager task factory starts it is counted already."""
-    load = _Load()
+    load = make_load()
 
     async def nested(manager):
         load.now += 1

@@ -13,34 +13,6 @@ import pytest
 from mt.aio.manager import AprocManager
 
 
-async def _return(value=None):
-    return value
-
-
-class _Load:
-    """Aprocs that end when told, and that count how many of them run."""
-
-    def __init__(self):
-        self.now = self.most = self.started = self.ended = 0
-        self.gate = asyncio.Event()
-
-    async def aproc(self):
-        self.started += 1
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            await self.gate.wait()
-            await asyncio.sleep(0)
-        finally:
-            self.now -= 1
-        self.ended += 1
-
-
-async def _turns(count=10):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 def test_signature():
     """Reference, AprocManager: names, order and defaults of the arguments."""
     parameters = list(inspect.signature(AprocManager).parameters.values())
@@ -87,7 +59,7 @@ def test_send_and_forget(async_mode):
     async_mode.run(body)
 
 
-def test_send_keeps_the_aproc_alive(async_mode):
+def test_send_keeps_the_aproc_alive(async_mode, turns):
     """Nobody but the manager needs to keep a task or the future it waits for."""
 
     async def body(context_vars):
@@ -99,7 +71,7 @@ def test_send_keeps_the_aproc_alive(async_mode):
         alive = weakref.ref(task)
         await manager.send(task)
         del task
-        await _turns()
+        await turns()
         gc.collect()
         assert alive() is not None
         alive().cancel()
@@ -109,16 +81,16 @@ def test_send_keeps_the_aproc_alive(async_mode):
     async_mode.run(body)
 
 
-def test_a_finished_aproc_is_released_at_once(async_mode):
+def test_a_finished_aproc_is_released_at_once(async_mode, turns, returning):
     """A task that is done is not kept until the next call."""
 
     async def body(context_vars):
         manager = AprocManager()
-        task = asyncio.create_task(_return())
+        task = asyncio.create_task(returning())
         alive = weakref.ref(task)
         await manager.send(task)
         del task
-        await _turns()
+        await turns()
         gc.collect()
         assert alive() is None
         assert manager.done == 1
@@ -140,18 +112,18 @@ def test_send_returns_immediately(async_mode):
 
 
 @pytest.mark.parametrize("as_task", [True, False])
-def test_send_awaits_at_the_limit(async_mode, as_task):
+def test_send_awaits_at_the_limit(async_mode, as_task, turns, make_load):
     """Reference, send: beyond the maximum number of concurrent aprocs it awaits."""
 
     async def body(context_vars):
-        load = _Load()
+        load = make_load()
         manager = AprocManager(2)
         wrap = asyncio.ensure_future if as_task else lambda coro: coro
         await manager.send(wrap(load.aproc()))
         end = asyncio.Event()
         await manager.send(wrap(end.wait()))
         third = asyncio.create_task(manager.send(wrap(load.aproc())))
-        await _turns()
+        await turns()
         assert not third.done()
         end.set()
         await third
@@ -163,11 +135,11 @@ def test_send_awaits_at_the_limit(async_mode, as_task):
     async_mode.run(body)
 
 
-def test_coroutines_are_held_back(async_mode):
+def test_coroutines_are_held_back(async_mode, turns, make_load):
     """Coroutines do not start before they have a slot, however many tasks send them."""
 
     async def body(context_vars):
-        load = _Load()
+        load = make_load()
         manager = AprocManager(3)
 
         async def sender():
@@ -175,7 +147,7 @@ def test_coroutines_are_held_back(async_mode):
                 await manager.send(load.aproc())
 
         senders = [asyncio.create_task(sender()) for _ in range(8)]
-        await _turns()
+        await turns()
         assert (load.started, manager.running, manager.pending) == (3, 3, 8)
         load.gate.set()
         await asyncio.gather(*senders)
@@ -203,15 +175,15 @@ def test_coroutines_start_in_the_order_in_which_they_were_sent(async_mode):
     async_mode.run(body)
 
 
-def test_a_running_task_takes_a_slot(async_mode):
+def test_a_running_task_takes_a_slot(async_mode, turns, make_load):
     """Tasks cannot be held back, but coroutines are, while tasks take all slots."""
 
     async def body(context_vars):
-        load = _Load()
+        load = make_load()
         manager = AprocManager(1)
         await manager.send(asyncio.create_task(load.aproc()))
         held = asyncio.create_task(manager.send(load.aproc()))
-        await _turns()
+        await turns()
         assert (load.started, manager.running, manager.pending) == (1, 1, 1)
         load.gate.set()
         await held
@@ -245,15 +217,15 @@ def test_a_held_coroutine_keeps_its_sender_s_context(async_mode):
 
 
 @pytest.mark.parametrize("after", [0, 1, 5])
-def test_cancelling_send_does_not_lose_the_aproc(async_mode, after):
+def test_cancelling_send_does_not_lose_the_aproc(async_mode, after, turns, make_load):
     """A coroutine waiting for its slot is run later, even if its sender gave up at once."""
 
     async def body(context_vars):
-        load = _Load()
+        load = make_load()
         manager = AprocManager(1)
         await manager.send(load.aproc())
         sending = asyncio.ensure_future(manager.send(load.aproc()))
-        await _turns(after)
+        await turns(after)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
@@ -265,16 +237,16 @@ def test_cancelling_send_does_not_lose_the_aproc(async_mode, after):
     async_mode.run(body)
 
 
-def test_cancelling_cleanup_loses_no_aproc(async_mode):
+def test_cancelling_cleanup_loses_no_aproc(async_mode, turns, make_load):
     """A cancelled cleanup cancels nothing; the next one waits for all."""
 
     async def body(context_vars):
-        load = _Load()
+        load = make_load()
         manager = AprocManager(1)
         await manager.send(load.aproc())
         held = asyncio.ensure_future(manager.send(load.aproc()))
         cleaning = asyncio.create_task(manager.cleanup())
-        await _turns()
+        await turns()
         cleaning.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cleaning
@@ -287,16 +259,16 @@ def test_cancelling_cleanup_loses_no_aproc(async_mode):
     async_mode.run(body)
 
 
-def test_cleanup_awaits_until_all_aprocs_are_done(async_mode):
+def test_cleanup_awaits_until_all_aprocs_are_done(async_mode, turns, make_load):
     """Reference, cleanup: awaits until all aprocs are done, also those sent meanwhile."""
 
     async def body(context_vars):
-        load = _Load()
+        load = make_load()
         manager = AprocManager()
         await manager.send(load.aproc())
         first = asyncio.create_task(manager.cleanup())
         second = asyncio.create_task(manager.cleanup())
-        await _turns()
+        await turns()
         await manager.send(load.aproc())
         load.gate.set()
         await asyncio.gather(first, second)

@@ -11,19 +11,9 @@ from mt.aio.core import srun
 from mt.aio.manager import AprocManager
 
 
-async def _fail(error):
-    await asyncio.sleep(0)
-    raise error
-
-
 async def _cancelled():
     await asyncio.sleep(0)
     raise asyncio.CancelledError
-
-
-async def _turns(count=10):
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 def test_unknown_policy():
@@ -38,14 +28,14 @@ def test_warn_needs_a_logger():
         AprocManager(handle_exception="warn")
 
 
-def test_cancelled_raise(async_mode):
+def test_cancelled_raise(async_mode, turns):
     """Reference, 'raise', and mtbase: a cancelled aproc is a CancelledError from cleanup."""
 
     async def body(context_vars):
         manager = AprocManager()
         await manager.send(_cancelled())
         await manager.send(_cancelled())
-        await _turns()
+        await turns()
         await manager.send(asyncio.sleep(0))  # not from send, which would look cancelled itself
         with pytest.raises(asyncio.CancelledError, match="An aproc has been") as info:
             await manager.cleanup()
@@ -58,13 +48,13 @@ def test_cancelled_raise(async_mode):
     async_mode.run(body)
 
 
-def test_cancelled_and_failed(async_mode):
+def test_cancelled_and_failed(async_mode, failing):
     """Errors and a cancellation come together in one group."""
 
     async def body(context_vars):
         manager = AprocManager()
         await manager.send(_cancelled())
-        await manager.send(_fail(ValueError("x")))
+        await manager.send(failing(ValueError("x")))
         with pytest.raises(BaseExceptionGroup) as info:
             await manager.cleanup()
         kinds = [type(error) for error in info.value.exceptions]
@@ -73,38 +63,38 @@ def test_cancelled_and_failed(async_mode):
     async_mode.run(body)
 
 
-@pytest.mark.parametrize("aproc", [_cancelled, lambda: _fail(ValueError("x"))])
-def test_silent(async_mode, aproc):
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), ValueError("x")])
+def test_silent(async_mode, error, failing):
     """Reference, 'silent': ignore the exception; the counters still tell."""
 
     async def body(context_vars):
         manager = AprocManager(handle_exception="silent")
-        await manager.send(aproc())
+        await manager.send(failing(error))
         await manager.cleanup()
         assert (manager.done, manager.failed) == (1, 1)
 
     async_mode.run(body)
 
 
-def test_warn(async_mode, caplog):
+def test_warn(async_mode, caplog, failing):
     """Reference, 'warn': use the provided logger to warn the user."""
 
     async def body(context_vars):
         manager = AprocManager(handle_exception="warn", logger=logging.getLogger("aprocs"))
-        await manager.send(_fail(ValueError("x")))
+        await manager.send(failing(ValueError("x")))
         await manager.send(_cancelled())
         await manager.cleanup()
 
     async_mode.run(body)
     records = [record for record in caplog.records if record.name == "aprocs"]
     assert [record.levelname for record in records] == ["WARNING", "WARNING"]
-    assert "_fail" in records[0].getMessage()
+    assert "_failing" in records[0].getMessage()
     assert "ValueError: x" in records[0].getMessage()
     assert "_cancelled" in records[1].getMessage()
     assert "test_policy.py:" in records[1].getMessage()
 
 
-def test_silent_is_silent_even_with_a_logger(async_mode):
+def test_silent_is_silent_even_with_a_logger(async_mode, failing):
     """The logger is for policy 'warn' alone. Policy and logger can be read, as in mtbase."""
 
     class Logger:
@@ -118,7 +108,7 @@ def test_silent_is_silent_even_with_a_logger(async_mode):
         logger = Logger()
         manager = AprocManager(handle_exception="silent", logger=logger)
         assert (manager.handle_exception, manager.logger) == ("silent", logger)
-        await manager.send(_fail(ValueError("x")))
+        await manager.send(failing(ValueError("x")))
         await manager.send(_cancelled())
         await manager.cleanup()
         assert (manager.failed, logger.calls) == (2, 0)

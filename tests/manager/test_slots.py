@@ -10,11 +10,6 @@ import pytest
 from mt.aio.manager import AprocManager
 
 
-async def _turns(count=10):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 def test_the_sender_waits_once_for_a_crowd(async_mode):
     """Aprocs that end together free their slots together; not each is worth a wait."""
 
@@ -30,7 +25,7 @@ def test_the_sender_waits_once_for_a_crowd(async_mode):
     async_mode.run(body)
 
 
-def test_nobody_overtakes_those_held(async_mode):
+def test_nobody_overtakes_those_held(async_mode, turns):
     """What is sent between a slot's getting free and its being filled has to wait its turn."""
 
     async def body(context_vars):
@@ -44,7 +39,7 @@ def test_nobody_overtakes_those_held(async_mode):
         slot = asyncio.get_running_loop().create_future()
         await manager.send(slot)
         held = [asyncio.ensure_future(manager.send(aproc("first")))]
-        await _turns()
+        await turns()
         slot.add_done_callback(
             lambda _: held.append(asyncio.ensure_future(manager.send(aproc("second"))))
         )
@@ -54,7 +49,7 @@ def test_nobody_overtakes_those_held(async_mode):
             )
         )
         slot.set_result(None)
-        await _turns()
+        await turns()
         await asyncio.gather(*held)
         await manager.cleanup()
         assert order == ["first", "second", "third"]

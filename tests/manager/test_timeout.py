@@ -12,26 +12,12 @@ from mt.aio.manager import AprocManager, CleanupTimeoutError, CutOff
 from mt.aio.manager import _end as implementation
 
 
-async def _wait_for_ever():
-    await asyncio.get_running_loop().create_future()
-
-
-async def _fail(error):
-    await asyncio.sleep(0)
-    raise error
-
-
-async def _turns(count=10):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-def test_timeout_not_reached(async_mode):
+def test_timeout_not_reached(async_mode, turns):
     """A time-out that is long enough changes nothing."""
 
     async def body(context_vars):
         manager = AprocManager()
-        await manager.send(_turns())
+        await manager.send(turns())
         await manager.cleanup(timeout=30)
         assert (manager.done, manager.failed) == (1, 0)
 
@@ -39,19 +25,19 @@ def test_timeout_not_reached(async_mode):
 
 
 @pytest.mark.parametrize("policy", ["raise", "silent"])
-def test_timeout(async_mode, policy):
+def test_timeout(async_mode, policy, waiting):
     """After the time-out all is cancelled, and the error lists it by name and place."""
 
     async def body(context_vars):
         manager = AprocManager(2, policy)
-        await manager.send(asyncio.create_task(_wait_for_ever(), name="first"))
-        await manager.send(_wait_for_ever())
-        senders = [asyncio.ensure_future(manager.send(_wait_for_ever())) for _ in range(2)]
+        await manager.send(asyncio.create_task(waiting(), name="first"))
+        await manager.send(waiting())
+        senders = [asyncio.ensure_future(manager.send(waiting())) for _ in range(2)]
         with pytest.raises(CleanupTimeoutError) as info:
             await manager.cleanup(timeout=0)
         await asyncio.gather(*senders)
         cut = info.value.cut_off
-        assert [c.name for c in cut] == ["first"] + ["_wait_for_ever"] * 3
+        assert [c.name for c in cut] == ["first"] + ["_waiting"] * 3
         assert [c.state for c in cut] == ["cancelled"] * 2 + ["not started"] * 2
         assert all("test_timeout.py:" in c.place for c in cut)
         assert "first (sent at " in str(info.value)
@@ -61,13 +47,13 @@ def test_timeout(async_mode, policy):
     async_mode.run(body)
 
 
-def test_timeout_and_errors(async_mode):
+def test_timeout_and_errors(async_mode, failing, waiting):
     """Errors not reported yet are the cause of the time-out's error."""
 
     async def body(context_vars):
         manager = AprocManager()
-        await manager.send(_fail(ValueError("x")))
-        await manager.send(_wait_for_ever())
+        await manager.send(failing(ValueError("x")))
+        await manager.send(waiting())
         with pytest.raises(TimeoutError) as info:
             await manager.cleanup(timeout=0)
         assert isinstance(info.value.__cause__, ValueError)
@@ -76,13 +62,13 @@ def test_timeout_and_errors(async_mode):
     async_mode.run(body)
 
 
-def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode):
+def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode, turns, waiting):
     """One that finishes its work, and one that fails, are reported as what they are."""
 
     async def body(context_vars):
         async def stubborn(error):
             try:
-                await _wait_for_ever()
+                await waiting()
             except asyncio.CancelledError:
                 if error is not None:
                     raise error from None
@@ -90,7 +76,7 @@ def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode):
         manager = AprocManager()
         await manager.send(stubborn(None))
         await manager.send(stubborn(ValueError("x")))
-        await _turns()
+        await turns()
         with pytest.raises(ValueError, match="x"):
             await manager.cleanup(timeout=0)
         assert (manager.done, manager.failed) == (2, 1)
@@ -98,7 +84,7 @@ def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode):
     async_mode.run(body)
 
 
-def test_an_aproc_that_does_not_obey(async_mode, monkeypatch):
+def test_an_aproc_that_does_not_obey(async_mode, monkeypatch, turns):
     """It is reported as still running, and stays with the manager."""
     monkeypatch.setattr(implementation, "GRACE", 0.01)
 
@@ -112,7 +98,7 @@ def test_an_aproc_that_does_not_obey(async_mode, monkeypatch):
 
         manager = AprocManager()
         await manager.send(stubborn())
-        await _turns()
+        await turns()
         with pytest.raises(CleanupTimeoutError) as info:
             await manager.cleanup(timeout=0)
         assert [c.state for c in info.value.cut_off] == ["still running"]
@@ -123,7 +109,7 @@ def test_an_aproc_that_does_not_obey(async_mode, monkeypatch):
     async_mode.run(body)
 
 
-def test_cancelling_cleanup_while_it_cuts_off(async_mode):
+def test_cancelling_cleanup_while_it_cuts_off(async_mode, waiting):
     """What it had cut off by then is handled by the policy, since nobody gets the report."""
 
     async def body(context_vars):
@@ -131,14 +117,14 @@ def test_cancelling_cleanup_while_it_cuts_off(async_mode):
 
         async def slow_to_end():
             try:
-                await _wait_for_ever()
+                await waiting()
             finally:
                 await gate.wait()
 
         manager = AprocManager(2)
-        await manager.send(_wait_for_ever())
+        await manager.send(waiting())
         await manager.send(slow_to_end())
-        held = asyncio.ensure_future(manager.send(_wait_for_ever()))
+        held = asyncio.ensure_future(manager.send(waiting()))
         cleaning = asyncio.create_task(manager.cleanup(timeout=0))
         while manager.done < 2:
             await asyncio.sleep(0)
@@ -162,7 +148,7 @@ def test_the_error_can_be_pickled():
     assert type(copy).__module__ == "mt.aio.manager"
 
 
-def test_an_aproc_that_answers_with_a_future(async_mode, monkeypatch):
+def test_an_aproc_that_answers_with_a_future(async_mode, monkeypatch, turns, waiting):
     """One that is cut off and returns a future, as a delayed write, lasts until that is done."""
     monkeypatch.setattr(implementation, "GRACE", 0.01)
 
@@ -171,12 +157,12 @@ def test_an_aproc_that_answers_with_a_future(async_mode, monkeypatch):
 
         async def begin():
             with contextlib.suppress(asyncio.CancelledError):
-                await _wait_for_ever()
+                await waiting()
             return late
 
         manager = AprocManager()
         await manager.send(begin())
-        await _turns()
+        await turns()
         with pytest.raises(CleanupTimeoutError) as info:
             await manager.cleanup(timeout=0)
         assert [c.state for c in info.value.cut_off] == ["still running"]
@@ -187,19 +173,19 @@ def test_an_aproc_that_answers_with_a_future(async_mode, monkeypatch):
     async_mode.run(body)
 
 
-def test_time_is_over_just_when_a_slot_gets_free(async_mode):
+def test_time_is_over_just_when_a_slot_gets_free(async_mode, turns):
     """What is held then does not start any more; other awaitables are dropped as coroutines are."""
 
     class Foreign:
         def __await__(self):
-            yield from _turns().__await__()
+            yield from turns().__await__()
 
     async def body(context_vars):
         manager = AprocManager(1, "silent")
         slot = asyncio.get_running_loop().create_future()
         await manager.send(slot)
-        senders = [asyncio.ensure_future(manager.send(each)) for each in (Foreign(), _turns())]
-        await _turns()
+        senders = [asyncio.ensure_future(manager.send(each)) for each in (Foreign(), turns())]
+        await turns()
         cleaning = asyncio.create_task(manager.cleanup(timeout=0))
         await asyncio.sleep(0)
         slot.set_result(None)

@@ -42,6 +42,7 @@ from mt.aio import (
 from mt.aio.core import amap, asyn, enter, gather, iterate, lock, semaphore, timeout
 from mt.aio.core.lowlevel import (
     ContextVars,
+    at_least_one,
     check_cancelled,
     expect_wait,
     is_async,
@@ -128,6 +129,7 @@ async def paths(path: Path, context_vars: ContextVars) -> None:
 async def procedures(context_vars: ContextVars) -> None:
     """Runners, helper processes, queues and the manager."""
     await arun2(asynch_double, 3, context_vars=context_vars)
+    arun2.sync(asynch_double, 3)
     await yield_control()
     await yield_control(context_vars=context_vars)
     async with BgProcess() as process:
@@ -167,6 +169,7 @@ async def authors(context_vars: ContextVars, key: Hashable) -> None:
     assert_type(await offload(divmod, 7, 2, context_vars=context_vars, order=key), tuple[int, int])
     assert_type(submit(os.getpid), asyncio.Future[int])
     assert_type(check_cancelled(), None)
+    assert_type(at_least_one("many", 3), int)
     assert_type(expect_wait(), None)
     with FolderFlush("folder") as change:
         assert_type(change.flush(), None)

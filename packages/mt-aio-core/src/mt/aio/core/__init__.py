@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mt.aio.core._asyn import asyn
+from mt.aio.core._asynch import arun, arun2
 from mt.aio.core._gather import amap, gather
 from mt.aio.core._inline import enter, iterate
 from mt.aio.core._ipython import ipython_state
 from mt.aio.core._limit import lock, semaphore, timeout
-from mt.aio.core._run import arun, arun2, srun
+from mt.aio.core._run import srun
 from mt.aio.core._sleep import sleep, yield_control
 from mt.aio.core.lowlevel import publish
 

@@ -11,14 +11,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from mt.aio.core._asyn import asyn
+from mt.aio.core._limit import at_least_one
 from mt.aio.core._mode import ContextVars, is_async
 from mt.aio.core._progress import Progress, check_progress, open_bar
 
 P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
-
-AT_ONCE = 16  # arbitrary
 
 
 @asyn
@@ -36,6 +35,7 @@ async def gather(*awaitables: Awaitable[T], context_vars: ContextVars = {}) -> l
 
     Raises:
         MissingModeError: `context_vars` has no `"async"` key.
+        TypeError: one of them cannot be awaited.
         BaseException: what one of them raised. Those that are not done are cancelled then, or
             not begun; it is raised when all have ended. Errors of others that ended meanwhile
             come with it as an `ExceptionGroup`.
@@ -43,11 +43,13 @@ async def gather(*awaitables: Awaitable[T], context_vars: ContextVars = {}) -> l
     **Cancellation.** All are cancelled, and have ended when the coroutine does.
     """
     start, stop = _ways(context_vars)
-    started = [start(each) for each in awaitables]
+    started: list[Awaitable[T]] = []
     try:
+        started.extend(map(start, awaitables))  # those before one that is refused are in it
         return [await each for each in await _settled(started, context_vars)]
     finally:
         await stop(started)
+        await _close(awaitables[len(started) :])
 
 
 @asyn
@@ -56,7 +58,7 @@ async def amap(
     items: Iterable[S] | AsyncIterable[S],
     *,
     context_vars: ContextVars = {},
-    max_concurrency: int = AT_ONCE,
+    max_concurrency: int = 16,  # arbitrary
     progress: Progress = False,
 ) -> AsyncGenerator[T, None]:
     """Call an asyn function with each item, and give the results in the order of the items.
@@ -79,6 +81,7 @@ async def amap(
     Raises:
         MissingModeError: `context_vars` has no `"async"` key.
         ModuleNotFoundError: the bar that was asked for needs tqdm, which is not installed.
+        TypeError: `max_concurrency` is no integer.
         ValueError: `max_concurrency` is below 1.
         BaseException: what a call raised, when its turn comes. The other calls under way are
             cancelled, and have ended then.
@@ -86,8 +89,7 @@ async def amap(
     **Cancellation.** As after an error. Whoever leaves the `async for` early should close the
     iterator (`contextlib.aclosing`), which does the same; or the event loop will do it some time.
     """
-    if max_concurrency < 1:
-        raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
+    max_concurrency = at_least_one("max_concurrency", max_concurrency)
     check_progress(progress)
     start, stop = _ways(context_vars)
     ahead = max_concurrency if is_async(context_vars) else 1

@@ -1,8 +1,9 @@
-"""Time-outs and locks that mean the same in both modes."""
+"""Time-outs, locks and other limits that mean the same in both modes."""
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from mt.aio.core._asyn import asyn
@@ -30,8 +31,12 @@ def timeout(
 
     Raises:
         MissingModeError: `context_vars` has no `"async"` key.
+        RuntimeError: on entering: it has been entered before.
         TimeoutError: on leaving: the time was over. An error of the body itself comes first.
+        TypeError: `secs` is no number.
+        ValueError: `secs` is NaN.
     """
+    secs = _seconds_or_none("secs", secs)
     if is_async(context_vars):
         from asyncio import timeout as limit
 
@@ -75,10 +80,10 @@ def semaphore(value: int, *, context_vars: ContextVars = {}) -> AbstractAsyncCon
 
     Raises:
         MissingModeError: `context_vars` has no `"async"` key.
+        TypeError: `value` is no integer.
         ValueError: `value` is below 1, so that nobody could ever enter.
     """
-    if value < 1:
-        raise ValueError(f"a semaphore needs a value of at least 1, not {value}")
+    value = at_least_one("the value of a semaphore", value)
     if is_async(context_vars):
         import asyncio
 
@@ -86,6 +91,44 @@ def semaphore(value: int, *, context_vars: ContextVars = {}) -> AbstractAsyncCon
     from threading import BoundedSemaphore
 
     return _Threads(BoundedSemaphore(value))
+
+
+def at_least_one(name: str, value: object) -> int:
+    """Check an argument that says how many: of calls at once, for example.
+
+    Args:
+        name: what the argument is called, for the error.
+        value: the argument.
+
+    Returns:
+        The number.
+
+    Raises:
+        TypeError: `value` is no integer.
+        ValueError: it is below 1.
+    """
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, not bool")
+    try:
+        number = index(value)  # type: ignore[arg-type]  # which is what is being tested
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}") from None
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, not {number}")
+    return number
+
+
+def _seconds_or_none(name: str, value: object) -> float | None:
+    """Give a number of seconds, or None for no limit."""
+    if value is None:
+        return None
+    try:
+        secs = value + 0.0  # type: ignore[operator]  # likewise
+    except TypeError:
+        raise TypeError(f"{name} must be a number or None, not {type(value).__name__}") from None
+    if secs != secs:  # noqa: PLR0124  # NaN is what is not itself
+        raise ValueError(f"{name} must be a number or None, not nan")
+    return float(secs)
 
 
 class _Silent(AbstractAsyncContextManager[None]):
@@ -109,17 +152,19 @@ class _Silent(AbstractAsyncContextManager[None]):
 class _Deadline(AbstractAsyncContextManager[None]):
     def __init__(self, secs: float | None) -> None:
         self._secs = secs
-        self._begun = 0.0
+        self._begun: float | None = None
 
     async def __aenter__(self) -> None:
         from time import monotonic
 
+        if self._begun is not None:  # `asyncio.timeout` refuses that, too
+            raise RuntimeError("this time limit has been entered already: make another one")
         self._begun = monotonic()
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         from time import monotonic
 
-        if kind is None and self._secs is not None:
+        if kind is None and self._secs is not None and self._begun is not None:
             took = monotonic() - self._begun
             if took > self._secs:
                 raise TimeoutError(f"took {took:.3g} s, where {self._secs:g} s were allowed")

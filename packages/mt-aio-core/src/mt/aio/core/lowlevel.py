@@ -6,6 +6,7 @@ from types import FunctionType
 from typing import Any
 
 from mt.aio.core._later import later
+from mt.aio.core._limit import at_least_one
 from mt.aio.core._mode import ContextVars, MissingModeError, is_async
 from mt.aio.core._offload import check_cancelled, expect_wait, offload, submit
 from mt.aio.core._progress import Bar, Progress, Updatable, check_progress, open_bar
@@ -22,6 +23,7 @@ __all__ = [
     "Progress",
     "SuspendError",
     "Updatable",
+    "at_least_one",
     "check_cancelled",
     "check_progress",
     "expect_wait",

@@ -66,6 +66,7 @@ class Mode:
             AssertionError: in sync mode, an event loop was made, run, or given work from
                 outside; in async mode, the loop was blocked for too long, or a task was left
                 behind.
+            RuntimeError: in async mode, an event loop runs already, as in an `async def` test.
             BaseException: what the function raises, which comes first.
         """
         if not self.is_async:
@@ -73,6 +74,11 @@ class Mode:
                 return srun(asyn_func, *args, **kwargs)
         import asyncio
 
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001  # the public one raises
+            raise RuntimeError(
+                "mode.run() runs an event loop of its own, and one is running here: make the test "
+                "a plain function, without 'async'"
+            )
         coro = self._watched(asyn_func(*args, context_vars=self.context_vars, **kwargs))
         with asyncio.Runner(debug=True, loop_factory=self._loop_factory()) as runner:
             return runner.run(coro)

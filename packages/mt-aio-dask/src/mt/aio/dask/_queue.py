@@ -14,6 +14,7 @@ from concurrent.futures import wait
 from queue import Empty, Full
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mt.aio.core import asyn
 from mt.aio.core.lowlevel import ContextVars, is_async
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class DaskQueue:
         """Become the queue of this name on the other side."""
         return DaskQueue, (self.name, None, self.maxsize)
 
+    @asyn
     async def put(
         self,
         obj: Any,
@@ -80,6 +82,7 @@ class DaskQueue:
         except TimeoutError:
             raise Full from None
 
+    @asyn
     async def get(
         self,
         block: bool = True,
@@ -117,6 +120,7 @@ class DaskQueue:
             raise Empty from None
         return pickle.loads(record["value"])  # noqa: S301 - `put` has made it
 
+    @asyn
     async def qsize(self, *, context_vars: ContextVars = {}) -> int:
         """Tell how many items there are.
 

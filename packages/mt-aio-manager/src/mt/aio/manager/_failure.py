@@ -54,6 +54,19 @@ class Failures:
             group.add_note(f"and {dropped} more errors, which were counted but not kept")
         return group
 
+    def __del__(self) -> None:
+        """Log the errors of a manager that was dropped, as asyncio does those of a task."""
+        if not self.errors:
+            return
+        with suppress(Exception):  # at the interpreter's end there may be nothing to log with
+            from logging import getLogger
+
+            getLogger("mt.aio.manager").error(
+                "an AprocManager was dropped before anybody was told of these errors; "
+                "await cleanup(), or use `async with`",
+                exc_info=self.take(cancelled=False),
+            )
+
     def _take_cancelled(self) -> BaseException:
         from asyncio import CancelledError
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from operator import index
 from sys import _getframe
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Self
 
-from mt.aio.core.lowlevel import ContextVars, Progress, is_async
+from mt.aio.core.lowlevel import ContextVars, Progress, at_least_one, is_async
 from mt.aio.manager._aproc import ACCEPTED, Aproc, CleanupTimeoutError, check_awaitable
 from mt.aio.manager._end import Closing
 from mt.aio.manager._ledger import Ledger
@@ -54,7 +53,8 @@ class AprocManager(Closing):
     arbitrary number), the others counted in a note. That aprocs were cancelled is reported
     by `cleanup` alone, as one `asyncio.CancelledError`; `asyncio.current_task().cancelling()` is
     0 then, unless it is the caller who is being cancelled. `KeyboardInterrupt` and `SystemExit`
-    of a task end the event loop, as always in asyncio, and are not reported again.
+    of a task end the event loop, as always in asyncio, and are not reported again. If a manager
+    is dropped while it has errors to report, the log (`mt.aio.manager`, an error) has them.
 
     **Cancellation.** Cancelling `send`, `spawn` or `cleanup` loses no aproc: those still held back
     are started later, as slots get free.
@@ -85,7 +85,7 @@ class AprocManager(Closing):
         on_done: Callable[[str, BaseException | None], object] | None = None,
         progress: Progress = False,
     ) -> None:
-        self.max_concurrency: int = _positive(max_concurrency)
+        self.max_concurrency: int = at_least_one("max_concurrency", max_concurrency)
         self.handle_exception = handle_exception
         self.logger = logger
         self._inline = 0  # running in synchronous mode
@@ -309,17 +309,3 @@ class AprocManager(Closing):
 
             text = "".join(format_exception(late))
             error.add_note(f"Aprocs of the AprocManager failed as well:\n{text}")
-
-
-def _positive(max_concurrency: object) -> int:
-    if isinstance(max_concurrency, bool):
-        raise TypeError("max_concurrency must be an integer, not bool")
-    try:
-        number = index(max_concurrency)  # type: ignore[arg-type]  # which is what is being tested
-    except TypeError:
-        raise TypeError(
-            f"max_concurrency must be an integer, not {type(max_concurrency).__name__}"
-        ) from None
-    if number < 1:
-        raise ValueError(f"max_concurrency must be at least 1, not {number}")
-    return number

@@ -1,0 +1,63 @@
+"""The bars of long work, as `amap` shows them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mt.aio.core import amap, sleep
+
+
+class Bar:
+    """A progress bar of the caller's."""
+
+    def __init__(self):
+        self.n = 0
+
+    def update(self, n):
+        """Move on."""
+        self.n += n
+
+
+def _five_naps(mode, progress):
+    async def body(context_vars):
+        naps = amap(sleep, [0] * 5, progress=progress, context_vars=context_vars)
+        return [nap async for nap in naps]
+
+    return mode.run(body)
+
+
+def test_a_bar_of_the_caller_s(mode):
+    """It is updated for each result taken, and not closed."""
+    bar = Bar()
+    assert len(_five_naps(mode, bar)) == 5
+    assert bar.n == 5
+
+
+def test_a_bar_of_tqdm(mode, capfd):
+    """A title makes one, which knows the number of items."""
+    _five_naps(mode, "napping")
+    assert "napping: 100%" in capfd.readouterr().err
+
+
+def test_what_is_no_bar():
+    """Anything else than a title or an object with `update` is refused."""
+    with pytest.raises(TypeError, match="an object with a method 'update', not int"):
+        list(amap.sync(sleep, [], progress=3))
+
+
+def test_without_tqdm(monkeypatch):
+    """A title where tqdm is not installed: the error says what to install."""
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "mt-aio-core\[progress\]"'):
+        list(amap.sync(sleep, [0], progress="x"))
+
+
+def test_with_a_broken_tqdm(monkeypatch, tmp_path):
+    """What an installed tqdm misses is not taken for tqdm itself."""
+    (tmp_path / "tqdm.py").write_text("import what_it_needs")
+    monkeypatch.delitem(sys.modules, "tqdm", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="what_it_needs"):
+        list(amap.sync(sleep, [0], progress="x"))
