@@ -49,51 +49,48 @@ def test_put_and_get(async_mode, any_queue):
     assert async_mode.run(body) == 5
 
 
-def test_get_waits_for_an_item(async_mode, any_queue, with_heartbeat):
+def test_get_waits_for_an_item(async_mode, any_queue):
     """Reference, qget_aio: by default it blocks asynchronously until an item is available."""
 
     async def body(context_vars):
-        getting = asyncio.ensure_future(with_heartbeat(qget_aio(any_queue)))
+        getting = asyncio.ensure_future(qget_aio(any_queue))
         await _turns()
-        assert not getting.done()
+        assert not getting.done(), "the loop goes on meanwhile"
         any_queue.put(5)
         return await getting
 
-    item, ticks = async_mode.run(body)
-    assert item == 5
-    assert ticks >= 2, "the loop goes on"
+    assert async_mode.run(body) == 5
 
 
-def test_put_waits_for_room(async_mode, full, with_heartbeat):
+def test_put_waits_for_room(async_mode, full):
     """Reference, qput_aio: by default it blocks asynchronously until a slot is free."""
 
     async def body(context_vars):
-        putting = asyncio.ensure_future(with_heartbeat(qput_aio(full, 2)))
+        putting = asyncio.ensure_future(qput_aio(full, 2))
         await _turns()
-        assert not putting.done()
+        assert not putting.done(), "the loop goes on meanwhile"
         first = await qget_aio(full)
-        return first, await putting, await qget_aio(full)
+        await putting
+        return first, await qget_aio(full)
 
-    first, (_, ticks), second = async_mode.run(body)
-    assert (first, second) == (1, 2)
-    assert ticks >= 2
+    assert async_mode.run(body) == (1, 2)
 
 
 def test_get_with_a_timeout(async_mode, any_queue, with_heartbeat):
     """Reference, qget_aio: at most timeout seconds, by the clock, then queue.Empty."""
     begin = time.monotonic()
-    error, ticks = _run(async_mode, with_heartbeat(qget_aio(any_queue, True, 0.05)))
+    error, ticks = _run(async_mode, with_heartbeat(qget_aio(any_queue, True, 0.2)))
     assert isinstance(error, queue.Empty)
-    assert time.monotonic() - begin >= 0.045
+    assert time.monotonic() - begin >= 0.19
     assert ticks >= 2
 
 
 def test_put_with_a_timeout(async_mode, full, with_heartbeat):
     """Reference, qput_aio: at most timeout seconds, by the clock, then queue.Full."""
     begin = time.monotonic()
-    error, ticks = _run(async_mode, with_heartbeat(qput_aio(full, 2, True, 0.05)))
+    error, ticks = _run(async_mode, with_heartbeat(qput_aio(full, 2, True, 0.2)))
     assert isinstance(error, queue.Full)
-    assert time.monotonic() - begin >= 0.045
+    assert time.monotonic() - begin >= 0.19
     assert ticks >= 2
 
 

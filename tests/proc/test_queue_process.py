@@ -65,7 +65,7 @@ def test_a_half_written_item_does_not_block_the_loop(async_mode, q, size, with_h
     async def body(context_vars):
         _begin_item(q, size)
         begin = time.monotonic()
-        error, ticks = await with_heartbeat(qget_aio(q, timeout=0.1))
+        error, ticks = await with_heartbeat(qget_aio(q, timeout=0.2))
         assert isinstance(error, queue.Empty)
         assert ticks >= 2, "a blocked loop ticks once"
         assert time.monotonic() - begin < 5

@@ -34,9 +34,9 @@ def test_a_manager_that_does_not_answer_does_not_block(
     request.getfixturevalue("stopped")
 
     async def body(context_vars):
-        error, ticks = await with_heartbeat(qget_aio(q, timeout=0.1))
+        error, ticks = await with_heartbeat(qget_aio(q, timeout=0.2))
         assert isinstance(error, queue.Empty)
-        assert ticks > 3
+        assert ticks >= 2
         putting = asyncio.ensure_future(qput_aio(q, 1))
         await asyncio.sleep(0.02)
         putting.cancel()
