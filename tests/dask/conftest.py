@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import importlib.util
@@ -31,15 +32,31 @@ def _load(name: str) -> Any:
     return module
 
 
-Cluster = _load("loopback").Cluster
+loopback = _load("loopback")
+Cluster = loopback.Cluster
 Elsewhere = _load("elsewhere").Elsewhere
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Do without dask's warning that the workers lack packages which are here."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.filterwarnings("ignore:Mismatched versions"))
+
+
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    """Have a scheduler and two workers, the first of which has a GPU, or says so."""
+def factory(tmp_path_factory) -> Iterator[Any]:
+    """Have what makes the parts of clusters."""
     pytest.importorskip("distributed")
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    made = loopback.Factory(tmp_path_factory.mktemp("cluster"))
+    yield made
+    made.stack.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(factory) -> Iterator[Cluster]:
+    """Have a scheduler and two workers, the first of which has a GPU, or says so."""
+    made = Cluster(factory)
     yield made
     made.stack.close()
 
@@ -48,67 +65,71 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
 def client(cluster) -> Iterator[Any]:
     """Have a client whose event loop runs in a thread."""
     with cluster.client() as made:
+        gc.collect()
+        gc.freeze()  # or each collection would look through all of distributed
         yield made
+    gc.unfreeze()
 
 
 @pytest.fixture
-def own_cluster(tmp_path) -> Iterator[Cluster]:
-    """Start a cluster of one worker for a test that breaks it."""
-    pytest.importorskip("distributed")
-    made = Cluster(tmp_path, 1)
-    yield made
-    made.stack.close()
+def own_cluster(factory) -> Iterator[Callable[..., Cluster]]:
+    """Start a cluster of one worker, for a test that breaks it or needs another kind."""
+    with contextlib.ExitStack() as stack:
+
+        def own(workers: int = 1, *arguments: Any, **options: Any) -> Cluster:
+            made = Cluster(factory, workers, *arguments, **options)
+            stack.push(made.stack)
+            return made
+
+        yield own
 
 
 @pytest.fixture
-def far_cluster(tmp_path) -> Iterator[Cluster]:
-    """Start a cluster whose worker is in a network of its own, behind the link `link`."""
-    pytest.importorskip("distributed")
+def far_cluster(own_cluster) -> Iterator[Cluster]:
+    """Start a cluster whose worker is in a network of its own, behind a link."""
     number = os.getpid() % 250
-    name, link, net = f"mtaio{number}", f"mtaio{number}a", f"10.213.{number}"
+    name, net = f"mtaio{number}", f"10.213.{number}"
+    near, far = f"{name}a", f"{name}b"
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("it takes root and the command ip to make network namespaces")
 
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True, capture_output=True)
+    def ip(words: str) -> None:
+        subprocess.run(["ip", *words.split()], check=True, capture_output=True)
 
     with contextlib.ExitStack() as stack:
         try:
-            ip("netns", "add", name)
-            stack.callback(ip, "netns", "del", name)
-            ip(
-                "link",
-                "add",
-                link,
-                "type",
-                "veth",
-                "peer",
-                "name",
-                f"mtaio{number}b",
-                "netns",
-                name,
-            )
-            ip("addr", "add", f"{net}.1/24", "dev", link)
-            ip("link", "set", link, "up")
-            ip("-n", name, "addr", "add", f"{net}.2/24", "dev", f"mtaio{number}b")
-            ip("-n", name, "link", "set", f"mtaio{number}b", "up")
+            ip(f"netns add {name}")
+            stack.callback(ip, f"netns del {name}")
+            ip(f"link add {near} type veth peer name {far} netns {name}")
+            ip(f"addr add {net}.1/24 dev {near}")
+            ip(f"link set {near} up")
+            ip(f"-n {name} addr add {net}.2/24 dev {far}")
+            ip(f"-n {name} link set {far} up")
         except subprocess.CalledProcessError as exc:
             pytest.skip(f"no network namespaces here: {exc.stderr!r}")
-        made = Cluster(tmp_path, 0, f"{net}.1")
-        stack.push(made.stack)
-        made.add("far", "", f"{net}.2", ("ip", "netns", "exec", name))
-        made.link = lambda state: ip("link", "set", link, state)
+        made = own_cluster(0, f"{net}.1")
+        made.add("far", host=f"{net}.2", net=name)
+        made.link = lambda state: ip(f"link set {near} {state}")
         yield made
 
 
-@pytest.fixture(scope="session")
-def doomed(cluster, client) -> list[str]:
-    """Add workers that each test may take one of, to break it."""
-    names = [f"doomed{number}" for number in range(6)]
+@pytest.fixture
+def doomed(cluster) -> Iterator[list[str]]:
+    """Add two workers, for a test that breaks them; a child that is for one waits until it came."""
+    names = ["doomed1", "doomed2"]
     for name in names:
         cluster.add(name)
-    client.wait_for_workers(len(cluster.workers), timeout=40)
-    return names
+    yield names
+    for name in names:
+        cluster.workers.pop(name).kill()
+
+
+@pytest.fixture(scope="session")
+def other_process() -> Iterator[Any]:
+    """Have a process that keeps children."""
+    made = Elsewhere()
+    yield made
+    made.close()
 
 
 @pytest.fixture(
@@ -124,9 +145,7 @@ def host(request) -> Iterator[Any]:
     if request.param == "local":
         yield LocalHost()
     elif request.param == "other process":
-        elsewhere = Elsewhere()
-        yield elsewhere
-        elsewhere.close()
+        yield request.getfixturevalue("other_process")
     else:
         client = request.getfixturevalue("client")
         yield DaskHost(client, direct=request.param.endswith("direct"), timeout=20)
@@ -141,6 +160,12 @@ def caller() -> type[BgProcess]:
             self.written: list[tuple[str, str]] = []
             super().__init__(**options)
 
+        async def begins(self) -> None:
+            """Wait until the child has printed something."""
+            async with asyncio.timeout(30):
+                while not self.written:
+                    await asyncio.sleep(0.01)
+
         def child_handle_message(self, msg: Any) -> Any:
             func, *args = msg
             return func(*args)
@@ -149,6 +174,21 @@ def caller() -> type[BgProcess]:
             self.written.append((stream, text))
 
     return Caller
+
+
+@pytest.fixture
+def gate(tmp_path) -> Iterator[Any]:
+    """Give a function for a child, which says that it has begun and waits, and what ends it."""
+    path = str(tmp_path / "gate")
+
+    def wait() -> None:
+        print("begun", flush=True)  # noqa: T201 - the child's output is what is waited for
+        while not os.path.exists(path):
+            time.sleep(0.01)
+
+    wait.open = Path(path).touch
+    yield wait
+    wait.open()
 
 
 @pytest.fixture
@@ -165,7 +205,7 @@ def start(host, caller, vanishes) -> Iterator[Callable[..., Any]]:
     for process in started:
         process.close(0)
     for pid in pids:
-        vanishes(pid, 10)
+        vanishes(pid, 30)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""A host without any engine: each child is kept by a station in a process of its own.
+"""A host without any engine: each child is kept by a station in another process.
 
 As a program, this is such a process. Requests and answers are pickles, each with its length before
 it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import subprocess
 import sys
 import threading
 from typing import Any
@@ -36,48 +37,65 @@ def plain(answer):
     return first, events, withheld
 
 
-async def serve(port):
-    """Connect to the caller and do what it asks, until it hangs up."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 28)
-    station = Station()
+async def serve():
+    """Keep a child for each connection until that is closed; be there until stdin is."""
+    connections = set()
+    stations = []
 
-    async def answer(number, name, asked):
-        result = await getattr(station, name)(*asked)
-        write(writer, (number, plain(result) if name == "exchange" else result))
+    async def connected(reader, writer):
+        connections.add(asyncio.current_task())
+        stations.append(station := Station())
+        tasks = set()
 
-    tasks = set()
-    try:
-        while True:
-            tasks.add(asyncio.create_task(answer(*await read(reader))))
-            tasks = {task for task in tasks if not task.done()}
-    except (asyncio.IncompleteReadError, ConnectionError):
-        station.abandon()
+        async def answer(number, name, asked):
+            result = await getattr(station, name)(*asked)
+            write(writer, (number, plain(result) if name == "exchange" else result))
+
+        try:
+            while True:
+                tasks.add(asyncio.create_task(answer(*await read(reader))))
+                tasks = {task for task in tasks if not task.done()}
+        except (asyncio.IncompleteReadError, ConnectionError):
+            station.abandon()
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 28)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+    for station in stations:
         await asyncio.to_thread(station.finish, 5)
 
 
 class Elsewhere(RemoteHost):
-    """A remote host without an engine: each child is kept by a process of its own."""
+    """A remote host without an engine: another process keeps the children."""
 
     def __init__(self) -> None:
         super().__init__(timeout=20)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        command = [sys.executable, "-W", "ignore", __file__]
+        self._popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._port = int(self._popen.stdout.readline())
 
     def carrier(self) -> Any:
         """Make what carries the calls for one child."""
-        return _Pipe()
+        return _Pipe(self._port)
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop that runs in a thread of this host's."""
         return self._loop
 
     def close(self) -> None:
-        """Wait for all children, and end the thread."""
+        """Wait for all children, and end the process and the thread."""
         asyncio.run_coroutine_threadsafe(self._rest(), self._loop).result(20)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        with self._popen as popen:
+            popen.stdin.close()
 
     async def _rest(self) -> None:
         """Wait for what is ending."""
@@ -88,22 +106,15 @@ class Elsewhere(RemoteHost):
 class _Pipe:
     """Carries calls to `elsewhere.py`."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
         self._writer: Any = None
 
     async def start(self, *asked: Any) -> tuple[int, str]:
-        arrived = asyncio.get_running_loop().create_future()
-
-        async def connected(reader: Any, writer: Any) -> None:
-            arrived.set_result((reader, writer))
-
-        server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 28)
-        port = server.sockets[0].getsockname()[1]
-        self._process = await asyncio.create_subprocess_exec(sys.executable, __file__, str(port))
-        reader, self._writer = await arrived
-        server.close()
+        there = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 28)
+        reader, self._writer = there
         self._reading = asyncio.create_task(self._read(reader))
         return await self._ask("start", asked), "the other process"
 
@@ -141,8 +152,7 @@ class _Pipe:
             for future in self._answers.values():
                 if not future.done():
                     future.set_exception(OSError(f"hung up: {exc}"))
-        await self._process.wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve())

@@ -1,46 +1,51 @@
 """A cluster on loopback, each part of which is a process of its own.
 
 The parts are forks of one process that has imported distributed, as that takes a second each time.
-They have nothing of ours.
+Its Python has what distributed needs, and numpy, which a test sends; nothing of ours.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
+import venv
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-_FACTORY = """
-import asyncio, os, signal, sys
-import dask
-from distributed import Scheduler, Worker
+_PROGRAM = """
+import asyncio, ctypes, json, os, signal, sys
+import distributed, numpy
 
-async def scheduler(host):
-    async with Scheduler(host=host, port=0, dashboard=False) as scheduler:
-        print(scheduler.address, flush=True)
-        await scheduler.finished()
-
-async def worker(address, name, folder, resources, host):
-    dask.config.set({"distributed.worker.resources": {resources: 1} if resources else {}})
-    options = {"nthreads": 1, "local_directory": folder, "dashboard": False, "death_timeout": 20}
-    async with Worker(address, name=name, host=host, **options) as worker:
-        await worker.finished()
+async def serve(kind, arguments, options):
+    async with getattr(distributed, kind)(*arguments, **options) as part:
+        if kind == "Scheduler":
+            print(part.address, flush=True)
+        await part.finished()
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:
-    kind, *arguments = line.rstrip().split("|")
+    net, *what = json.loads(line)
+    readable, writable = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.read(readable, 1)  # what it prints comes after its process id
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        asyncio.run({"scheduler": scheduler, "worker": worker}[kind](*arguments))
+        if net:
+            with open("/run/netns/" + net) as file:
+                if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0):
+                    sys.exit("setns: " + os.strerror(ctypes.get_errno()))
+        asyncio.run(serve(*what))
         os._exit(0)
     print(pid, flush=True)
+    os.write(writable, b"x")
+    os.close(readable)
+    os.close(writable)
 """
 
 
@@ -60,27 +65,55 @@ class Part:
         self.send_signal(signal.SIGKILL)
 
 
+class Factory:
+    """A process that makes parts of clusters, by forks of itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stack = contextlib.ExitStack()
+        self.folder = folder
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self._popen = subprocess.Popen(
+            [_bare_python(folder / "bare"), "-W", "ignore", "-P", "-c", _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.stack.enter_context((folder / "log").open("ab")),
+            text=True,
+            cwd=folder,
+            env=environment,
+        )
+        self.stack.enter_context(self._popen)
+        self.stack.callback(self._popen.kill)
+
+    def make(self, kind: str, *arguments: str, net: str = "", **options: Any) -> Part:
+        """Make a part of a cluster, in another network namespace if need be."""
+        print(json.dumps([net, kind, arguments, options]), file=self._popen.stdin, flush=True)
+        return Part(int(self.line()))
+
+    def line(self) -> str:
+        """Read what it prints."""
+        return self._popen.stdout.readline().strip()
+
+
 class Cluster:
     """A scheduler and its workers, each a process of its own."""
 
-    def __init__(self, folder: Path, workers: int = 2, host: str = "127.0.0.1") -> None:
-        self.folder = folder
+    def __init__(
+        self, factory: Factory, workers: int = 2, host: str = "127.0.0.1", **options: Any
+    ) -> None:
         self.stack = contextlib.ExitStack()
         self.workers: dict[str, Part] = {}
-        self.link: Callable[[str], None] = str  # brings the link to the workers up or down
-        self._factory = self._start()
-        self.scheduler = self._fork(self._factory, "scheduler", host)
-        self.address = self._factory.stdout.readline().strip()
+        self._factory = factory
+        self._options = {"dashboard": False, "host": host} | options
+        self.scheduler = self._add("Scheduler", port=0)
+        self.address = factory.line()
         for number in range(workers):
-            self.add(f"w{number}", "GPU" if number == 0 else "")
+            self.add(f"w{number}", **({} if number else {"resources": {"GPU": 1}}))
 
-    def add(
-        self, name: str, resources: str = "", host: str = "127.0.0.1", before: tuple[str, ...] = ()
-    ) -> None:
-        """Start a worker, if need be by way of another program."""
-        factory = self._start(before) if before else self._factory
-        arguments = (self.address, name, str(self.folder), resources, host)
-        self.workers[name] = self._fork(factory, "worker", *arguments)
+    def add(self, name: str, kind: str = "Worker", **options: Any) -> None:
+        """Start a worker."""
+        folder = str(self._factory.folder)
+        options = {"nthreads": 1, "local_directory": folder, "death_timeout": 20} | options
+        self.workers[name] = self._add(kind, self.address, name=name, **options)
 
     def client(self, workers: int | None = None, **options: Any) -> Any:
         """Connect to it, when all workers are there, unless an event loop waits for that."""
@@ -91,25 +124,33 @@ class Cluster:
             client.wait_for_workers(workers or len(self.workers), timeout=30)
         return client
 
-    def _start(self, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        log = self.stack.enter_context((self.folder / "log").open("ab"))
-        popen = subprocess.Popen(
-            [*before, sys.executable, "-W", "ignore", "-P", "-c", _FACTORY],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd=self.folder,
-            env=environment,
-        )
-        self.stack.enter_context(popen)
-        self.stack.callback(popen.kill)
-        return popen
-
-    def _fork(self, factory: subprocess.Popen[str], *what: str) -> Part:
-        factory.stdin.write("|".join(what) + "\n")
-        factory.stdin.flush()
-        part = Part(int(factory.stdout.readline()))
+    def _add(self, kind: str, *arguments: str, **options: Any) -> Part:
+        part = self._factory.make(kind, *arguments, **self._options | options)
         self.stack.callback(part.kill)
         return part
+
+
+def _bare_python(folder: Path) -> Path:
+    """Make an environment that has distributed, numpy, and what they need: links to those here."""
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for name in _with_what_they_need(["distributed", "numpy"]):
+        found = distribution(name)
+        tops = {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}
+        for top in tops:
+            if not (site / top).exists():
+                (site / top).symlink_to(found.locate_file(top))
+    return folder / "bin" / "python"
+
+
+def _with_what_they_need(names: list[str]) -> set[str]:
+    """Name these distributions and all that they depend on, as far as they are here."""
+    found: set[str] = set()
+    while names:
+        name = names.pop()
+        with contextlib.suppress(PackageNotFoundError):
+            needs = distribution(name).requires or []
+            found.add(name)
+            plain = [re.split(r"[^\w.-]", need)[0] for need in needs if "extra ==" not in need]
+            names += set(plain) - found
+    return found

@@ -1,17 +1,17 @@
 """What carries the calls for one child: an actor's calls, by way of dask's own connections.
 
-The calls are made by the client's connections directly, not by the actor's proxy: the proxy belongs
-to whatever client is the current one, answers never once its actor was released, and adds two
-rounds of the loop to each call.
+The calls are made by the client's connections directly, not by the actor's proxy: see `_below`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from mt.aio.dask import _below
 from mt.aio.dask._bundle import Shipped, bundle
 from mt.aio.dask._shell import cooked, raw
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from mt.aio.dask._host import DaskHost
+
+_AGAIN = 0.05  # seconds before the scheduler is asked again; arbitrary
 
 
 class DaskCarrier:
@@ -36,12 +38,14 @@ class DaskCarrier:
         """Have a worker chosen, see that it is fit, and start the child there."""
         host = self._host
         self._client = client = host.client
+        _below.check(client)
+        workers = await self._fit() if host.workers else None
         self._future = client.submit(
             Shipped(),
             key=self._key,
             actor=True,
             pure=False,
-            workers=host.workers,
+            workers=workers,
             resources=host.resources,
             allow_other_workers=False,
         )
@@ -93,6 +97,29 @@ class DaskCarrier:
         if future is not None:
             future.release()
 
+    async def _fit(self) -> list[str]:
+        """Wait until there are workers that may be chosen; give their addresses.
+
+        Dask would take a worker's name that it does not know yet for that of a machine, and then
+        any worker on the machine where that name comes up.
+        """
+        wanted = set(self._host.workers or ())
+        resolved = asyncio.ensure_future(_resolved(wanted))
+        try:
+            while True:
+                machines = wanted | (resolved.result() if resolved.done() else set())
+                known = await _below.workers_of(self._host.client)
+                fit = [
+                    address
+                    for address, worker in known.items()
+                    if {address, str(worker["name"])} & wanted or worker["host"] in machines
+                ]
+                if fit:
+                    return fit
+                await asyncio.sleep(_AGAIN)
+        finally:
+            resolved.cancel()
+
     async def _placed(self) -> str:
         """Wait until the actor is there; tell where."""
         from distributed import wait
@@ -107,7 +134,7 @@ class DaskCarrier:
             found = await client.who_has([self._future])
             if addresses := found.get(self._key):
                 return str(addresses[0])
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(_AGAIN)
 
     async def _first_call(self, package: str) -> tuple[tuple[int, int], bool]:
         """Call directly, unless told otherwise; where that cannot be, through the scheduler."""
@@ -125,21 +152,17 @@ class DaskCarrier:
 
     async def _execute(self, function: str, *args: Any) -> Any:
         """Call a method of the actor, once."""
-        from distributed.protocol import to_serialize
+        return await _below.execute(
+            self._host.client, self._address, self._key, function, args, direct=self._direct
+        )
 
-        client = self._host.client
-        asked = {
-            "function": function,
-            "actor": self._key,
-            "args": [to_serialize(argument) for argument in args],
-            "kwargs": {},
-        }
-        if self._direct:
-            told = await client.rpc(self._address).actor_execute(**asked)
-        else:
-            told = await client.scheduler.proxy(
-                worker=self._address, msg={"op": "actor_execute", **asked}
-            )
-        if told["status"] != "OK":
-            raise told["exception"]
-        return told["result"]
+
+async def _resolved(names: set[str]) -> set[str]:
+    """Look for the addresses of machines that are given by name."""
+    found: set[str] = set()
+    loop = asyncio.get_running_loop()
+    for name in names:
+        if "://" not in name:
+            with suppress(OSError, UnicodeError):
+                found |= {str(entry[4][0]) for entry in await loop.getaddrinfo(name, None)}
+    return found

@@ -107,13 +107,14 @@ class DaskHost(RemoteHost):
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the client's event loop; make the client, if there is none yet."""
+        from mt.aio.dask._below import loop_of
+
         with self._lock:
             if self._address and (self._client is None or self._client.status == "closed"):
                 from distributed import Client
 
                 self._client = Client(self._address, timeout=self.timeout, set_as_default=False)
-            loop: asyncio.AbstractEventLoop = self.client.loop.asyncio_loop
-            return loop
+            return loop_of(self.client)
 
     @property
     def client(self) -> Client:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import ContextVars, is_async
+from mt.aio.dask import _below
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -75,7 +76,7 @@ class DaskQueue:
         data = cloudpickle.dumps(obj)
 
         def attempt(seconds: float) -> Coroutine[Any, Any, object]:
-            return self._ask("queue_put", data=data, timeout=seconds)
+            return self._ask("put", data=data, timeout=seconds)
 
         try:
             await self._repeat(attempt, timeout if block else 0, context_vars)
@@ -109,10 +110,10 @@ class DaskQueue:
         import pickle
 
         def attempt(seconds: float) -> Coroutine[Any, Any, Any]:
-            return self._ask("queue_get", timeout=seconds)
+            return self._ask("get", timeout=seconds)
 
         async def undo(record: Any) -> None:
-            await self._ask("queue_put", data=record["value"], timeout=None)
+            await self._ask("put", data=record["value"], timeout=None)
 
         try:
             record = await self._repeat(attempt, timeout if block else 0, context_vars, undo)
@@ -129,7 +130,7 @@ class DaskQueue:
         """
 
         def attempt(_seconds: float) -> Coroutine[Any, Any, int]:
-            return self._ask("queue_qsize")
+            return self._ask("qsize")
 
         return await self._repeat(attempt, None, context_vars)
 
@@ -178,7 +179,7 @@ class DaskQueue:
         self, coroutine: Coroutine[Any, Any, T], context_vars: ContextVars
     ) -> asyncio.Future[T] | Ended[T]:
         """Run something in the client's event loop, whatever loop this is."""
-        loop = self._found().loop.asyncio_loop
+        loop = _below.loop_of(self._found())
         running = asyncio._get_running_loop()  # noqa: SLF001 - documented
         if running is loop and (not context_vars or is_async(context_vars)):
             return asyncio.ensure_future(coroutine)
@@ -193,11 +194,12 @@ class DaskQueue:
 
     async def _ask(self, what: str, **arguments: Any) -> Any:
         """Ask the scheduler."""
-        scheduler = self._found().scheduler
+        client = self._found()
         if not self._made:
-            await scheduler.queue_create(name=self.name, maxsize=self.maxsize)
+            _below.check(client)
+            await _below.ask(client, "create", name=self.name, maxsize=self.maxsize)
             self._made = True
-        return await getattr(scheduler, what)(name=self.name, **arguments)
+        return await _below.ask(client, what, name=self.name, **arguments)
 
     def _found(self) -> Client:
         if self._client is None:
