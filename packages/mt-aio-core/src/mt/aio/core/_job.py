@@ -109,5 +109,14 @@ def current_job() -> Job | None:
     return job
 
 
+def check_cancelled() -> None:
+    """Raise if the job that this thread runs has been given up."""
+    job: Job | None = getattr(current, "cell", _NO_JOB)[0]
+    if job is not None and job.given_up():
+        from asyncio import CancelledError
+
+        raise CancelledError
+
+
 current = threading.local()  # in a worker thread, its cell
 _NO_JOB = (None,)

@@ -31,6 +31,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from queue import Empty, SimpleQueue
 
+from mt.aio.core._brisk import Lookout
 from mt.aio.core._job import Held, Job, current, current_job
 from mt.aio.core._preempt import preemptions
 
@@ -135,9 +136,10 @@ class Pool:
         jobs, running, held = self.jobs, self.running, self.held
         cell: list[Job | None] = [None]
         current.cell = cell
+        lookout = Lookout(jobs)
         while True:
             alone = self.serving == 1 and not (held and jobs.empty())
-            job = jobs.get() if alone else self._next()
+            job = lookout.get() if alone else self._next()
             if job is None:
                 return
             running.add(job)
@@ -315,15 +317,6 @@ def put(job: Job) -> None:
 def wait_for(order: Hashable) -> None:
     """Wait until the jobs issued so far under this key have been run."""
     _pool.wait_for(order)
-
-
-def check_cancelled() -> None:
-    """Raise if the job that this thread runs has been given up."""
-    job = current_job()
-    if job is not None and job.given_up():
-        from asyncio import CancelledError
-
-        raise CancelledError
 
 
 def expect_wait() -> None:
