@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -426,7 +428,6 @@ print(sorted({"asyncio", "threading", "mt.aio.core._pool"} & set(sys.modules)))
 
 def test_a_result_is_not_kept_alive(async_mode):
     """Neither a worker nor the mailbox holds on to what was returned or given."""
-    import weakref
 
     class Large:
         pass
@@ -437,9 +438,38 @@ def test_a_result_is_not_kept_alive(async_mode):
         references = weakref.ref(given), weakref.ref(result)
         del given, result
         await asyncio.sleep(0.01)
-        import gc
-
         gc.collect()
         return [reference() for reference in references]
 
     assert async_mode.run(body) == [None, None]
+
+
+def test_what_a_cancelled_job_had_in_hand_is_not_kept_alive(async_mode):
+    """What a function that gave up worked on is let go with it, without a garbage collection."""
+    reached, gate = threading.Event(), threading.Event()
+    references = []
+
+    class Large:
+        pass
+
+    def func():
+        large = Large()
+        references.append(weakref.ref(large))
+        reached.set()
+        gate.wait()
+        check_cancelled()
+
+    async def body(context_vars):
+        task = asyncio.create_task(offload(func, context_vars=context_vars))
+        await asyncio.to_thread(reached.wait)
+        task.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.wait([task])
+        return references[0]()
+
+    gc.disable()
+    try:
+        assert async_mode.run(body) is None
+    finally:
+        gc.enable()

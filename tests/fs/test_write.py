@@ -272,3 +272,12 @@ def test_one_body_reads_what_it_wrote(mode, tmp_path):
         return await read_binary(tmp_path / "file", context_vars=context_vars)
 
     assert mode.run(body) == b"x"
+
+
+def test_a_failed_write_lets_go_of_its_buffer(mode, tmp_path):
+    """Who has caught the error of a write can resize what was to be written."""
+    buf = bytearray(b"x")
+    with pytest.raises(FileNotFoundError) as caught:
+        mode.run(write_binary, tmp_path / "missing" / "file", buf)
+    buf.append(1)
+    assert caught.value.__traceback__  # which is there still, with all its frames

@@ -135,8 +135,8 @@ class HopJob(Job):
         if self.ended is not None and not self.ended.done():
             self.ended.set_result(None)
         if self.future.done():  # cancelled
-            return
-        if self.error is None:
+            pass
+        elif self.error is None:
             self.future.set_result(self.result)
         elif isinstance(self.error, StopIteration):  # which a future cannot carry
             error = RuntimeError("the offloaded function raised StopIteration")
@@ -144,6 +144,7 @@ class HopJob(Job):
             self.future.set_exception(error)
         else:
             self.future.set_exception(self.error)
+        # An error's traceback leads back to this job, and to all that the function had in hand.
         self.result = self.error = None
 
     def report(self) -> None:

@@ -113,7 +113,7 @@ def current_job() -> Job | None:
 
 def check_cancelled() -> None:
     """Raise if the job that this thread runs has been given up."""
-    job = current_job()
+    job: Job | None = getattr(current, "cell", _NO_JOB)[0]
     if job is not None and job.given_up():
         from asyncio import CancelledError
 

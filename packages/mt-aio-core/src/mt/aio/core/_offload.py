@@ -113,8 +113,8 @@ def check_cancelled() -> None:
     To be called inside a function run by `offload` or `submit`, wherever it can still give up
     and clean up after itself. Anywhere else, and in synchronous mode, it does nothing.
     """
-    if (job := sys.modules.get("mt.aio.core._job")) is not None:
-        job.check_cancelled()
+    if (module := sys.modules.get("mt.aio.core._job")) is not None:
+        module.check_cancelled()
 
 
 def expect_wait() -> None:

@@ -32,6 +32,7 @@ from collections.abc import Callable, Hashable
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
+from mt.aio.core._brisk import Lookout
 from mt.aio.core._job import Held, Job, current, current_job
 from mt.aio.core._preempt import preemptions
 
@@ -141,9 +142,10 @@ class Pool:
         jobs, running, held = self.jobs, self.running, self.held
         cell: list[Job | None] = [None]
         current.cell = cell
+        lookout = Lookout(jobs)
         while True:
             alone = self.serving == 1 and not (held and jobs.empty())
-            job = jobs.get() if alone else self._next()
+            job = lookout.get() if alone else self._next()
             if job is None:
                 return
             running.add(job)

@@ -58,7 +58,7 @@ def _read(filepath: str, wanted: int, status: os.stat_result) -> bytes | None:
     # Were it a FIFO by now, opening it would wait for a writer.
     fd = os.open(filepath, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        count = os.preadv(fd, [buffer], 0, os.RWF_NOWAIT)
+        count = os.preadv(fd, (buffer,), 0, os.RWF_NOWAIT)
     except BlockingIOError:  # not in memory
         return None
     except OSError:
@@ -66,5 +66,7 @@ def _read(filepath: str, wanted: int, status: os.stat_result) -> bytes | None:
         return None
     finally:
         os.close(fd)
-    # Else it is partly in memory, or has changed meanwhile.
-    return bytes(memoryview(buffer)[:count]) if count == min(wanted, status.st_size) else None
+    if count != min(wanted, status.st_size):  # partly in memory, or it has changed meanwhile
+        return None
+    del buffer[count:]
+    return bytes(buffer)

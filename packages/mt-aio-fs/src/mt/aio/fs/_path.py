@@ -55,6 +55,8 @@ def order_key(filepath: str) -> str:
 
     Two spellings of a path give one key; two names of a file (links) do not.
     """
+    if filepath[:1] == os.sep == "/":
+        return os.path.normpath(filepath)  # all that the rest comes to, in a third of the time
     return os.path.normcase(os.path.abspath(filepath))
 
 

@@ -62,8 +62,9 @@ class Writer(NamedTuple):
 
 def temporary_name(target: str) -> str:
     """Make up an unpredictable name beside a target."""
-    name = os.path.basename(target)
-    folder = target[: len(target) - len(name)]
+    # os.path.basename knows both of Windows' separators, and takes four times as long.
+    start = target.rfind("/") + 1 if os.sep == "/" else len(target) - len(os.path.basename(target))
+    folder, name = target[:start], target[start:]
     # Cut between characters, not bytes: some file systems refuse names that are no UTF-8.
     name = name[:_KEPT_NAME]
     while not name.isascii() and len(os.fsencode(name)) > _KEPT_NAME:
@@ -88,8 +89,8 @@ def this_writer() -> Writer:
 def _this_label() -> str:
     """Give `this_writer()` as it stands in names."""
     global _label  # noqa: PLW0603 - made once per process
-    writer = this_writer()
-    if _label is None or _label[0] is not writer:
+    if _label is None or _label[0] is not _this or _this.pid != os.getpid():
+        writer = this_writer()
         _label = (writer, "-".join(map(str, writer)))
     return _label[1]
 

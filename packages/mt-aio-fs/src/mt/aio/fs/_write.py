@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -278,8 +279,13 @@ def _write(
     filepath: str, content: bytes | Callable[[], Flat], *options: *tuple[Any, Any, Any, Any]
 ) -> int:
     """Write a file, as a job: one flush of the folder is for all writes that wait now."""
-    data = content if isinstance(content, bytes) else content()
-    written, change = _publish(filepath, data, *options)
+    if isinstance(content, bytes):
+        written, change = _publish(filepath, content, *options)
+    else:
+        data = content()
+        # An error's traceback would keep a view, and a `bytearray` cannot be resized meanwhile.
+        with data if isinstance(data, memoryview) else nullcontext():
+            written, change = _publish(filepath, data, *options)
     if change is None:
         return written
     flush = partial(_flush, change, written)
