@@ -34,7 +34,7 @@ def frozen(idle_server):
 @pytest.mark.parametrize("act", ACTS)
 def test_frozen_server(mode, frozen, act):
     """A server that does not answer is a TimeoutError, after the read timeout and the retries."""
-    remote.configure("s3://bucket/own", **frozen.options(read_timeout="200ms"), **ONCE_MORE)
+    remote.configure("s3://bucket/own", **frozen.options(read_timeout="100ms"), **ONCE_MORE)
     func, options = ACTS[act]
     begun = time.monotonic()
     with pytest.raises(TimeoutError) as raised:
