@@ -41,6 +41,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Show it all again: what plugins load at the end may ask the collector who holds what."""
+    gc.unfreeze()
+
+
 @pytest.fixture
 def not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep coverage, which imports a lot, out of the interpreters that a test starts."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ PIECES = [name.removeprefix("mt-aio-") for name in MEMBERS if name != "mt-aio"]
 EXTRAS = MEMBERS["mt-aio"]["optional-dependencies"]
 EVERYTHING = f"mt-aio[{','.join(EXTRAS)}]"
 """The facade with every piece; its extra `all` leaves some out."""
+STUBS = "types-aiofiles"
+"""What a type checker wants beside a dependency of ours."""
 
 
 def ours(requirements: list[str]) -> set[str]:
@@ -132,14 +135,20 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 @pytest.fixture(scope="session")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Give a folder by its name, made by a function once in a run, for all workers."""
+    return partial(made_once, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def dist(once: Callable[..., Path]) -> Path:
     """A folder with the wheel and the sdist of every member."""
 
     def make(folder: Path) -> None:
         for name in MEMBERS:
             build_targets(ROOT / "packages" / name, folder, "sdist", "wheel")
 
-    return made_once(tmp_path_factory, "dist", make)
+    return once("dist", make)
 
 
 @pytest.fixture(scope="session")
@@ -161,13 +170,14 @@ def wheels(dist: Path) -> dict[str, Path]:
 
 
 class Environment:
-    """A fresh virtual environment."""
+    """A virtual environment, fresh unless it is there already."""
 
     def __init__(self, folder: Path, *options: str, python: str = sys.executable) -> None:
         self.folder = folder
         self.python = folder / "bin" / "python"
         self.uv = find_uv_bin()
-        run_program(self.uv, "venv", "--quiet", "--python", python, *options, folder)
+        if not self.python.exists():
+            run_program(self.uv, "venv", "--quiet", "--python", python, *options, folder)
 
     def uv_pip(self, command: str, *arguments: str | Path, unpinned: bool = False) -> str:
         """Run a command of `uv pip` on this environment, with or without constraints.txt."""
@@ -215,17 +225,22 @@ def fresh(tmp_path: Path) -> Callable[..., Environment]:
 
 
 @pytest.fixture(scope="session")
-def all_installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """One environment with everything installed from wheels, which no test changes."""
-    environment = Environment(tmp_path_factory.mktemp("all") / "environment")
-    environment.install(wheels, EVERYTHING)
-    return environment
+def all_installed(wheels: dict[str, Path], once: Callable[..., Path]) -> Environment:
+    """One environment with everything installed from wheels, and stubs; no test changes it."""
+
+    def make(folder: Path) -> None:
+        Environment(folder).install(wheels, EVERYTHING, STUBS)
+
+    return Environment(once("all-installed", make))
 
 
 @pytest.fixture(scope="session")
-def all_in_place(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """One environment with everything installed from the checkout, which no test changes."""
-    environment = Environment(tmp_path_factory.mktemp("in-place") / "environment")
-    environment.uv_pip("install", *requirements_of_others())
-    environment.install_in_place(*MEMBERS)
-    return environment
+def all_in_place(once: Callable[..., Path]) -> Environment:
+    """One environment with everything installed from the checkout, and stubs; none changes it."""
+
+    def make(folder: Path) -> None:
+        environment = Environment(folder)
+        environment.uv_pip("install", *requirements_of_others(), STUBS)
+        environment.install_in_place(*MEMBERS)
+
+    return Environment(once("all-in-place", make))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+WORKERS = os.sysconf("SC_NPROCESSORS_ONLN") + 1
 
 # Notes what it is asked, one argument a line, and fails if it is told to.
 HATCH = """#!/bin/sh
@@ -49,7 +50,7 @@ def test_the_arguments_are_pytest_s(asked):
     assert done.returncode == 0, done.stderr
     assert command[:2] == ["run", "test.py3.12:python"]
     assert command[2:] == [
-        *("-m", "pytest", "-n", "logical", "--dist", "worksteal"),
+        *("-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal"),
         *("tests/fs", "-k", "atomic or json", "-n", "0"),
     ]
 
@@ -63,7 +64,7 @@ def test_workers_are_as_strict(asked):
         begin = command.index("python") + 1
         assert " ".join(command[begin : command.index("-m")]) == options
         workers = command[command.index("--tx") + 1]
-        assert workers.split("*")[1] == f"popen//python=python {options}"
+        assert workers == f"{WORKERS}*popen//python=python {options}"
         assert command[-1] == "tests/fs"
     assert {"PYTHONDEVMODE=", "PYTHONASYNCIODEBUG="} <= set(optimized)
 

@@ -50,13 +50,6 @@ needs_node = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def typed(all_installed):
-    """The environment with everything from wheels, and the stubs that go with it."""
-    all_installed.uv_pip("install", "types-aiofiles")
-    return all_installed
-
-
 def clean_environ():
     """The environment variables without one that would lead a checker to the checkout."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -78,21 +71,12 @@ def pyright(environment, *arguments):
     return json.loads(done.stdout)
 
 
-def put_scripts(environment):
-    """Put the three scripts that are checked, all in one run, into an environment's folder."""
-    for name in ("accepted.py", "rejected.py"):
-        shutil.copy(CALLS / name, environment.folder)
-    (environment.folder / "user.py").write_text(USER_SCRIPT)
-    return ["accepted.py", "rejected.py", "user.py"]
-
-
-def mypy(environment):
-    """Run mypy on the scripts as a user would, with no setting of this checkout."""
+def mypy(environment, *scripts):
+    """Run mypy on scripts as a user would, with no setting of this checkout."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull),
-            *("--python-executable", environment.python, "--cache-dir", os.devnull),
-            *put_scripts(environment),
+            *("--python-executable", environment.python, "--cache-dir", os.devnull, *scripts),
         ],
         cwd=environment.folder,
         env=clean_environ(),
@@ -104,6 +88,15 @@ def mypy(environment):
     return done.stdout
 
 
+def put_scripts(folder):
+    """Put the three scripts that are checked, all in one run, into a folder."""
+    folder.mkdir(exist_ok=True)
+    for name in ("accepted.py", "rejected.py"):
+        shutil.copy(CALLS / name, folder)
+    (folder / "user.py").write_text(USER_SCRIPT)
+    return sorted(folder.iterdir())
+
+
 def expected_errors():
     """The mistakes in rejected.py, as lines with mypy's names for them."""
     lines = (CALLS / "rejected.py").read_text().splitlines()
@@ -111,9 +104,10 @@ def expected_errors():
 
 
 @needs_node
-def test_the_whole_public_interface_has_types(typed):
+def test_the_whole_public_interface_has_types(all_installed):
     """`pyright --verifytypes` finds each public symbol's type known, and none ambiguous."""
-    found = pyright(typed, "--ignoreexternal", "--verifytypes", "mt.aio")["typeCompleteness"]
+    answer = pyright(all_installed, "--ignoreexternal", "--verifytypes", "mt.aio")
+    found = answer["typeCompleteness"]
     assert {module["name"] for module in found["modules"]} >= {
         "mt.aio",
         *(f"mt.aio.{package.name}" for package in PACKAGES),
@@ -131,9 +125,14 @@ def test_the_whole_public_interface_has_types(typed):
 
 
 @pytest.fixture(scope="module")
-def by_pyright(typed):
+def by_pyright(all_installed, once):
     """What pyright finds in each of the scripts, in one run."""
-    answer = pyright(typed, *put_scripts(typed))
+
+    def make(folder):
+        answer = pyright(all_installed, *put_scripts(folder))
+        (folder / "answer.json").write_text(json.dumps(answer))
+
+    answer = json.loads((once("pyright", make) / "answer.json").read_text())
     assert answer["summary"]["filesAnalyzed"] == 3
     found = {"accepted.py": [], "rejected.py": [], "user.py": []}
     for finding in answer["generalDiagnostics"]:
@@ -170,12 +169,16 @@ def test_pyright_on_a_user_s_script(by_pyright):
 
 
 @pytest.fixture(scope="module", params=["wheels", "in place"])
-def by_mypy(request, typed, all_in_place):
-    """What mypy finds in each script, in an environment of either layout, with stubs."""
-    layout = typed if request.param == "wheels" else all_in_place
-    layout.uv_pip("install", "types-aiofiles")
-    said = mypy(layout)
-    found = re.findall(r"^(\w+\.py):(\d+): error: .*\[(.*)\]$", said, re.MULTILINE)
+def by_mypy(request, once):
+    """What mypy finds in each script, in an environment of either layout, in one run."""
+    layout = {"wheels": "all_installed", "in place": "all_in_place"}[request.param]
+    environment = request.getfixturevalue(layout)
+
+    def make(folder):
+        (folder / "said").write_text(mypy(environment, *put_scripts(folder)))
+
+    said = (once(f"mypy-{layout}", make) / "said").read_text()
+    found = re.findall(r"^(?:.*/)?(\w+\.py):(\d+): error: .*\[(.*)\]$", said, re.MULTILINE)
     assert len(found) == said.count(": error:"), said
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 import time
@@ -85,19 +86,24 @@ def test_much_output_while_a_large_message_goes(mode, start):
     assert len(process.text("stdout")) == 100 * 10_001
 
 
-def test_the_loop_goes_on_meanwhile(async_mode, start):
-    """While a child is busy with a message, the loop is free."""
-    process, beats = start(), []
+def test_the_loop_goes_on_meanwhile(async_mode, start, tmp_path):
+    """While a child is busy with a message, the loop is free: free to end the child's work."""
+    process, gate = start(), tmp_path / "gate"
+
+    def wait(path):
+        while not os.path.exists(path):
+            time.sleep(0.005)
 
     async def body(context_vars):
         await process.send((len, ""))
-        sent = asyncio.ensure_future(process.send((time.sleep, 0.3)))
-        while not sent.done():
-            beats.append(1)
+        sent = asyncio.ensure_future(process.send((wait, gate)))
+        for _ in range(10):
             await asyncio.sleep(0.01)
+        assert not sent.done()
+        gate.touch()
+        await sent
 
     async_mode.run(body)
-    assert len(beats) >= 10
 
 
 def test_a_message_changed_after_the_call(async_mode, start):
