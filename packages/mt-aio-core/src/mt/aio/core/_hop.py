@@ -136,14 +136,15 @@ class HopJob(Job):
             self.ended.set_result(None)
         if self.future.done():  # cancelled
             return
-        if self.error is None:
+        error = self.error
+        if error is None:
             self.future.set_result(self.result)
-        elif isinstance(self.error, StopIteration):  # which a future cannot carry
-            error = RuntimeError("the offloaded function raised StopIteration")
-            error.__cause__ = self.error
-            self.future.set_exception(error)
         else:
-            self.future.set_exception(self.error)
+            if isinstance(error, StopIteration):  # which a future cannot carry
+                error = RuntimeError("the offloaded function raised StopIteration")
+                error.__cause__ = self.error
+            self.future.set_exception(error)
+            del self.future  # this job is in the error's traceback: that would be a cycle
         self.result = self.error = None
 
     def report(self) -> None:
