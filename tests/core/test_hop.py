@@ -164,6 +164,27 @@ def test_whatever_comes_for_a_loop_that_is_gone_is_reported(mailbox):
     assert log == ["it"]
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_only_what_was_promised_is_worth_a_line(mailbox, caplog, kept):
+    """Of the errors that no loop is left to be told of, those of abandoned jobs are not logged."""
+    box, loop = mailbox
+    job = loop.run_until_complete(make_job(int, "x", kept=kept))
+    loop.close()
+    settle(job, set(), hold=False)
+    assert [record.exc_info[0] for record in caplog.records] == [ValueError] * kept
+    assert not box.jobs
+
+
+def test_a_new_loop_clears_up_after_one_that_is_gone(mailbox):
+    """What came for a loop that is not even there any more is dropped when the next one begins."""
+    box, _ = mailbox
+    log = []
+    box.loop = lambda: None
+    box.jobs.append(noted(log, "it"))
+    asyncio.run(make_job(int))
+    assert log == ["it"]
+
+
 def test_a_forked_child_forgets_all_loops(mailbox, monkeypatch):
     """Neither what was on its way to them nor a lock that a thread of the parent's had stays."""
     box, loop = mailbox
