@@ -208,3 +208,36 @@ def test_lanes_and_promises_leave_nothing(pool):
         pool._keep_no_more(job)
     assert not pool.lanes
     assert not pool.kept
+
+
+def test_who_runs_no_job_announces_no_wait(pool, monkeypatch):
+    """`expect_wait` is for jobs: elsewhere it does nothing."""
+    monkeypatch.setattr(_pool, "_pool", pool)
+    wait(pool, 1)
+    _pool.expect_wait()
+    assert not pool.expecting
+
+
+def test_a_thread_sends_what_is_held_before_it_waits(pool):
+    """Nobody else might, while it does; with jobs in the queue it may be held on."""
+    job = Job(int, (), None, kept=False)
+    post = Post()
+    pool.held.add(post)
+    pool.jobs.put(job)
+    assert pool._next() is job
+    assert post.sent == 0
+    post.send = lambda: pool.jobs.put(job)
+    assert pool._next() is job
+    assert not pool.held
+
+
+def test_a_child_forked_by_a_job_runs_none(pool, monkeypatch):
+    """The thread that forks is the child's only one, and nobody there waits for its job."""
+    monkeypatch.setattr(_pool, "_pool", pool)
+    _pool.current.cell = [Job(int, (), None, kept=False)]
+    try:
+        _pool._renew()
+        assert _pool.current_job() is None
+    finally:
+        _pool.current.__dict__.clear()
+    assert _pool._pool is not pool
