@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -59,9 +58,11 @@ def _descriptors() -> dict[str, str]:
     if sys.platform == "linux":
         for fd in os.listdir("/proc/self/fd"):
             try:
-                found[fd] = os.readlink(f"/proc/self/fd/{fd}")
+                what = os.readlink(f"/proc/self/fd/{fd}")
             except OSError:  # the one through which they were listed
                 continue
+            if "/libffi.so" not in what:  # which opens itself for good at the first callback
+                found[fd] = what
     return found
 
 
@@ -76,22 +77,32 @@ def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children()}  # as good, but slow
 
 
-def _nursery() -> Any:
-    """What forks the children of mt.aio.proc: it is there to stay."""
+def _here_to_stay() -> dict[int, str]:
+    """Child processes that last as long as this one, and the descriptors through which.
+
+    What forks the children of mt.aio.proc; and what multiprocessing starts, from Python 3.14 on,
+    when somebody makes a lock with it, as tqdm does.
+    """
+    stay = {}
     module = sys.modules.get("mt.aio.proc._zygote")
-    return None if module is None else module.current()
+    nursery = None if module is None else module.current()
+    if nursery is not None:
+        stay[nursery.popen.pid] = str(nursery.fileno())
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    if module is not None and module._resource_tracker._pid is not None:
+        stay[module._resource_tracker._pid] = str(module._resource_tracker._fd)
+    return stay
 
 
 def _left_behind(before: dict[str, str], children: set[int]) -> list[str]:
     """Name what a test left behind."""
-    nursery = _nursery()
+    stay = _here_to_stay()
     left = [
         f"descriptor {fd}: {what}"
         for fd, what in _descriptors().items()
-        if before.get(fd) != what and fd != str(nursery and nursery.fileno())
+        if before.get(fd) != what and fd not in stay.values()
     ]
-    expected = children if nursery is None else children | {nursery.popen.pid}
-    left += [f"child process {pid}" for pid in _children() - expected]
+    left += [f"child process {pid}" for pid in _children() - children - stay.keys()]
     pool = sys.modules.get("mt.aio.core._pool")
     if pool is not None and (pending := pool._pool.pending + pool._network.pending):
         left.append(f"{pending} jobs in worker threads")

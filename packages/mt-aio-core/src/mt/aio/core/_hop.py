@@ -134,17 +134,18 @@ class HopJob(Job):
         self.delivered = True
         if self.ended is not None and not self.ended.done():
             self.ended.set_result(None)
+        error = self.error
         if self.future.done():  # cancelled
             pass
-        elif self.error is None:
+        elif error is None:
             self.future.set_result(self.result)
-        elif isinstance(self.error, StopIteration):  # which a future cannot carry
-            error = RuntimeError("the offloaded function raised StopIteration")
-            error.__cause__ = self.error
-            self.future.set_exception(error)
         else:
-            self.future.set_exception(self.error)
-        # An error's traceback leads back to this job, and to all that the function had in hand.
+            if isinstance(error, StopIteration):  # which a future cannot carry
+                error = RuntimeError("the offloaded function raised StopIteration")
+                error.__cause__ = self.error
+            self.future.set_exception(error)
+            del self.future  # this job is in the error's traceback: that would be a cycle
+        # So are all that its function had in hand.
         self.result = self.error = None
 
     def report(self) -> None:
