@@ -230,7 +230,10 @@ def manager():
 
 @pytest.fixture
 def with_heartbeat():
-    """Await something while a task ticks; give the result or error, and the ticks."""
+    """Await something while a task ticks; give the result or error, and the ticks.
+
+    The attribute `periods` has the seconds to try in turn: the machine may stand still meanwhile.
+    """
 
     async def with_heartbeat(coro):
         ticks = 0
@@ -253,6 +256,7 @@ def with_heartbeat():
             await asyncio.wait([heart])
         return result, ticks
 
+    with_heartbeat.periods = (0.05, 1, 5)
     return with_heartbeat
 
 

@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import socket
+import time
 
 import pytest
 
@@ -221,18 +222,24 @@ def test_cancelled_while_it_is_copied(async_mode, start):
     assert async_mode.run(body) == 4_000_000
 
 
-def test_a_region_of_a_message_that_never_left(async_mode, start):
+def test_a_region_of_a_message_that_never_left(async_mode, start, tmp_path):
     """It is copied already, waits for its turn, and is withdrawn: the region is free again."""
     process = start()
 
+    def wait_for(path):
+        while not os.path.exists(path):
+            time.sleep(0.005)
+
     async def body(context_vars):
         await process.send((len, ""))
-        slow = asyncio.ensure_future(process.send((lambda: __import__("time").sleep(0.3),)))
+        slow = asyncio.ensure_future(process.send((wait_for, str(tmp_path / "go"))))
         full = asyncio.gather(*[process.send((len, b"x" * 60_000)) for _ in range(20)])
         await asyncio.sleep(0)
         never = asyncio.ensure_future(process.send((len, np.ones(20_000))))
         await asyncio.sleep(0)
         never.cancel()
+        await asyncio.wait([never])
+        (tmp_path / "go").touch()
         await slow
         await full
 

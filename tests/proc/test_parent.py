@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import time
 
 import pytest
 
-from mt.aio.proc import _zygote
+from mt.aio.proc import _serve, _zygote
 
 LIMIT = 10
 
@@ -276,3 +278,17 @@ def test_importing_has_no_side_effect(run_program):
         print(before == after, threading.active_count(), "asyncio" in sys.modules)
     """)
     assert out.split() == ["True", "1", "False"]
+
+
+def test_a_child_without_a_parent_waits_for_the_nursery(monkeypatch):
+    """Else it might be gone before the nursery has looked for its children, to tell them."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        monkeypatch.setattr(_serve, "DOOMED", 60_000)
+        ours.shutdown(socket.SHUT_WR)
+        _serve._let_the_nursery_see(theirs.fileno())  # the parent closes, and lives
+        ours.close()
+        monkeypatch.setattr(_serve, "DOOMED", 50)
+        begin = time.monotonic()
+        _serve._let_the_nursery_see(theirs.fileno())
+        assert time.monotonic() - begin >= 0.049

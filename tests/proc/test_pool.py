@@ -21,13 +21,19 @@ def pool(caller):
         yield pool
 
 
-def test_messages_go_to_the_least_busy(async_mode, pool):
+def test_messages_go_to_the_least_busy(async_mode, pool, tmp_path):
     """Two at once go to two processes."""
 
+    def wait_for(path):
+        while not os.path.exists(path):
+            time.sleep(0.005)
+        return os.getpid()
+
     async def body(context_vars):
-        slow = asyncio.ensure_future(pool.send((lambda: (time.sleep(0.3), os.getpid())[1],)))
+        slow = asyncio.ensure_future(pool.send((wait_for, str(tmp_path / "go"))))
         await asyncio.sleep(0)
         quick = {await pool.send((os.getpid,)) for _ in range(5)}
+        (tmp_path / "go").touch()
         return quick, await slow
 
     quick, slow = async_mode.run(body)

@@ -132,20 +132,24 @@ def test_a_child_that_dies_half_way(mode, start):
         mode.run(body)
 
 
-def test_a_part_that_is_late(mode, start):
+def test_a_part_that_is_late(mode, start, tmp_path):
     """queue.Empty; the child stops, and the next message gets its own reply."""
+    late = tmp_path / "late"
 
     class Slow(BgProcess):
         def child_handle_message(self, msg):
             if msg is None:
                 return "next"
-            return iter([1, time.sleep(0.2), 2])
+            while not os.path.exists(msg):
+                time.sleep(0.005)
+            return iter([1, 2])
 
     process = start(Slow)
 
     async def body(context_vars):
         with pytest.raises(queue.Empty):
-            await _collect(process, 1, context_vars, recv_timeout=0.01)
+            await _collect(process, str(late), context_vars, recv_timeout=0.01)
+        late.touch()
         return await process.send(None, recv_timeout=LIMIT, context_vars=context_vars)
 
     assert mode.run(body) == "next"

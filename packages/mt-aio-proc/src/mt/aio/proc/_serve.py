@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found] # `signal` imports enum: slow
 import os
+import select
 import sys
 
 from mt.aio.proc import _frames as frames
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mt.aio.proc._frames import Buffer, Frame
+
+DOOMED = (
+    5000  # milliseconds for the nursery, which may be stopped, to end after the parent; arbitrary
+)
 
 
 class Interrupts:
@@ -220,7 +225,21 @@ def serve(descriptor: int, aside: int, world: dict[str, Any]) -> None:
         _line_buffer()
         Conversation(descriptor, aside).hold(world)
     finally:
+        _let_the_nursery_see(descriptor)
         os.close(descriptor)  # a thread of the user's may keep the process; the parent is told
+
+
+def _let_the_nursery_see(descriptor: int) -> None:
+    """If the parent is gone, wait to be killed.
+
+    Were this process to end by itself, the nursery could not find its children any more, which it
+    is about to tell.
+    """
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    if any(event & select.POLLHUP for _, event in poll.poll(0)):
+        poll.unregister(descriptor)
+        poll.poll(DOOMED)
 
 
 def _call(func: Callable[..., Any], *args: Any) -> Any:
