@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import re
 import socket
 import subprocess
@@ -157,6 +158,15 @@ def server() -> Iterator[Server]:
     started.kill()
 
 
+@pytest.fixture(scope="session")
+def clouds() -> Any:
+    """The module that stands beside this one."""
+    spec = importlib.util.spec_from_file_location("clouds", Path(__file__).parent / "clouds.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def link(server: Server) -> Iterator[Link]:
     """A way to the server for one test, which may freeze and cut it: `s3://bucket/own/...`."""
@@ -202,6 +212,8 @@ def root(request: pytest.FixtureRequest, fresh: str) -> str:
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    wbufsize = -1
+
     def log_message(self, *args: Any) -> None:
         pass
 

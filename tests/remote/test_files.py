@@ -54,7 +54,8 @@ def test_what_was_written_is_a_copy(mode, root):
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [(0, b""), (2, b"ab"), (4, b"abcd"), (9, b"abcd"), (-1, b"abcd")]
+    ("size", "expected"),
+    [(0, b""), (2, b"ab"), (4, b"abcd"), (9, b"abcd"), (2**70, b"abcd"), (-1, b"abcd")],
 )
 def test_size(mode, root, size, expected):
     """`size` bytes are read, or all if there are fewer or the number is negative."""

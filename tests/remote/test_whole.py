@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import mmap
 import threading
 
 import pytest
 
 from mt.aio import remote
 from mt.aio.core import srun
-from mt.aio.fs import exists, read_binary, write_binary
+from mt.aio.fs import copy, exists, read_binary, write_binary
 from mt.aio.remote import _write
 
 pytestmark = pytest.mark.slow
@@ -86,6 +88,18 @@ def test_large_exclusive(mode, server, s3):
     with pytest.raises(FileExistsError):
         mode.run(write_binary, f"{s3}/x", b"2" * LARGE, exclusive=True)
     assert _is_whole(srun(read_binary, f"{s3}/x"))
+
+
+def test_too_large_for_one_request(mode, s3, tmp_path):
+    """What no store takes on a condition is refused before anything is sent."""
+    with (tmp_path / "x").open("wb+") as file:
+        file.truncate(_write.LARGEST_REQUEST + 1)  # it takes no space
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with content, pytest.raises(OSError, match="bytes") as raised:
+        mode.run(write_binary, f"{s3}/x", content, exclusive=True)
+    assert (raised.value.errno, raised.value.filename) == (errno.EFBIG, f"{s3}/x")
+    with pytest.raises(OSError, match="bytes"):
+        mode.run(copy, tmp_path / "x", f"{s3}/x", exclusive=True)
 
 
 @pytest.fixture

@@ -69,17 +69,27 @@ def scrub(text: str, secrets: set[str]) -> str:
     return _ADDRESS.sub(r"\1\2", line)[:300]
 
 
+_FAILURES = (
+    (_BEYOND, errno.ERANGE, "The object has nothing there"),
+    (("kind: Timeout", "TimedOut"), errno.ETIMEDOUT, "The store did not answer in time"),
+    (("kind: Connect",), errno.ECONNREFUSED, "The store cannot be reached"),
+    (
+        ("Content-Length Header missing",),
+        errno.EIO,
+        "The server does not say how much there is, so what it sends may be cut short",
+    ),
+    (("error following redirect",), errno.EIO, "The server refers to elsewhere again and again"),
+)
+
+
 def _failure(text: str, secrets: set[str]) -> tuple[int, str]:
     """Say what kind of failure it was that obstore has no class for."""
-    if any(words in text for words in _BEYOND):
-        return errno.ERANGE, "The object has nothing there"
-    if "kind: Timeout" in text or "TimedOut" in text:
-        return errno.ETIMEDOUT, "The store did not answer in time"
-    if "kind: Connect" in text:
-        return errno.ECONNREFUSED, "The store cannot be reached"
+    for signs, number, reason in _FAILURES:
+        if any(words in text for words in signs):
+            return number, reason
     if status := _STATUS.search(text):
-        number = _STATUSES.get(status[1][:3])
-        return (errno.EIO, "The store refused") if number is None else (number, os.strerror(number))
+        known = _STATUSES.get(status[1][:3])
+        return (errno.EIO, "The store refused") if known is None else (known, os.strerror(known))
     if "HTTP error" in text:
         return errno.ECONNABORTED, "The connection to the store broke"
     return errno.EIO, scrub(text, secrets)

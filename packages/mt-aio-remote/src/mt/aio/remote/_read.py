@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Copying more than this into a `bytes` is not done on the event loop. Arbitrary: 0.1 ms.
 _LARGE = 2**20
 
+_MOST = 2**62  # a number that fits into a request; no object is as large
+
 
 async def read(url: str, size: int | None = None, *, context_vars: ContextVars) -> bytes:
     """Read an object, as it was at one instant.
@@ -66,8 +68,9 @@ async def ask_store(act: str, place: Place, context_vars: ContextVars, **options
 async def _get(place: Place, size: int | None, context_vars: ContextVars) -> Any:
     """Get an object, or its beginning if the server knows how to."""
     if size is not None:
+        options = {"range": (0, min(size, _MOST))}
         try:
-            return await ask_store("get", place, context_vars, options={"range": (0, size)})
+            return await ask_store("get", place, context_vars, options=options)
         except OSError as exc:
             if exc.errno != errno.ENOTSUP:  # an HTTP server that gives all or nothing
                 raise

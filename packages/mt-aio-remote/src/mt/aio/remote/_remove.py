@@ -15,7 +15,8 @@ def remove(url: str, tree: bool = False, missing_ok: bool = False) -> None:
 
     Args:
         url: where it is.
-        tree: remove the objects whose keys begin with this one and a slash, too.
+        tree: remove the objects whose keys begin with this one and a slash, too. (Not an empty
+            one whose key ends with the slash: obstore has no name for it.)
         missing_ok: that there is nothing to remove is no error.
 
     Raises:
