@@ -253,29 +253,3 @@ def test_a_reported_error_is_released(async_mode, turns, failing):
         assert alive() is None
 
     async_mode.run(body)
-
-
-def test_a_manager_that_is_dropped_tells_the_log(async_mode, failing, turns, caplog):
-    """Whoever forgets `cleanup` still hears of errors; once reported, they are not told again."""
-
-    async def body(context_vars):
-        manager = AprocManager()
-        for text in ("first", "second"):
-            await manager.send(failing(ValueError(text)))
-        await turns()
-        del manager
-
-    async def cleaned(context_vars):
-        manager = AprocManager()
-        await manager.send(failing(ValueError("told")))
-        with pytest.raises(ValueError, match="told"):
-            await manager.cleanup()
-
-    async_mode.run(cleaned)
-    gc.collect()
-    assert not [record for record in caplog.records if record.name == "mt.aio.manager"]
-    async_mode.run(body)
-    gc.collect()
-    (record,) = [record for record in caplog.records if record.name == "mt.aio.manager"]
-    assert "dropped before anybody was told" in record.getMessage()
-    assert [str(error) for error in record.exc_info[1].exceptions] == ["first", "second"]

@@ -62,7 +62,8 @@ def version_of(distribution: str) -> str | None:
 def pieces() -> Iterator[Line]:
     """Tell the versions of the facade and its pieces, and which do not go together."""
     ours = version_of("mt-aio")
-    yield Line(f"mt-aio          {ours or 'not installed'}  ({Path(__file__).parent})", not ours)
+    found = ours or "not installed: pip install mt-aio"
+    yield Line(f"mt-aio          {found}  ({Path(__file__).parent})", not ours)
     for piece in PIECES:
         name = f"mt-aio-{piece}"
         version = version_of(name)

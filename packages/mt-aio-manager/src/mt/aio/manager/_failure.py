@@ -6,17 +6,20 @@ from contextlib import suppress
 
 _KEPT = 100  # arbitrary: enough to see what goes wrong, few enough to hold with their frames
 
+_SEVERAL = "several aprocs failed"
+
 
 class Failures:
     """Errors and cancellations of aprocs that nobody has been told of yet."""
 
-    __slots__ = ("_cancelled", "_dropped", "_unnamed", "errors")
+    __slots__ = ("__weakref__", "_cancelled", "_dropped", "_last_word", "_unnamed", "errors")
 
     def __init__(self) -> None:
         self.errors: list[BaseException] = []  # the same list for ever: `send` looks at it
         self._dropped = 0
         self._cancelled: list[str] = []
         self._unnamed = 0
+        self._last_word: object = None
 
     def add(self, error: BaseException, note: str) -> None:
         """Keep an error with a note of where it came from, or count it if there are too many."""
@@ -24,6 +27,10 @@ class Failures:
             with suppress(Exception):  # an exception class may refuse new attributes
                 error.add_note(note)
             self.errors.append(error)
+            if self._last_word is None:  # weakref is worth loading only now
+                from weakref import finalize
+
+                self._last_word = finalize(self, _tell_log, self.errors)
         else:
             self._dropped += 1
 
@@ -49,23 +56,10 @@ class Failures:
             return None
         if len(errors) == 1:
             return errors[0]
-        group = BaseExceptionGroup("several aprocs failed", errors)
+        group = BaseExceptionGroup(_SEVERAL, errors)
         if dropped:
             group.add_note(f"and {dropped} more errors, which were counted but not kept")
         return group
-
-    def __del__(self) -> None:
-        """Log the errors of a manager that was dropped, as asyncio does those of a task."""
-        if not self.errors:
-            return
-        with suppress(Exception):  # at the interpreter's end there may be nothing to log with
-            from logging import getLogger
-
-            getLogger("mt.aio.manager").error(
-                "an AprocManager was dropped before anybody was told of these errors; "
-                "await cleanup(), or use `async with`",
-                exc_info=self.take(cancelled=False),
-            )
 
     def _take_cancelled(self) -> BaseException:
         from asyncio import CancelledError
@@ -77,3 +71,16 @@ class Failures:
             error.add_note(f"and {self._unnamed} more")
         self._cancelled, self._unnamed = [], 0
         return error
+
+
+def _tell_log(errors: list[BaseException]) -> None:
+    """Log what is left when a manager is dropped or the program ends, as asyncio does for tasks."""
+    if errors:
+        from logging import getLogger
+
+        error = errors[0] if len(errors) == 1 else BaseExceptionGroup(_SEVERAL, errors)
+        getLogger("mt.aio.manager").error(
+            "an AprocManager was dropped before anybody was told of these errors; "
+            "await cleanup(), or use `async with`",
+            exc_info=error,
+        )

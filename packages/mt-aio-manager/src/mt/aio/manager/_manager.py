@@ -54,7 +54,8 @@ class AprocManager(Closing):
     by `cleanup` alone, as one `asyncio.CancelledError`; `asyncio.current_task().cancelling()` is
     0 then, unless it is the caller who is being cancelled. `KeyboardInterrupt` and `SystemExit`
     of a task end the event loop, as always in asyncio, and are not reported again. If a manager
-    is dropped while it has errors to report, the log (`mt.aio.manager`, an error) has them.
+    is dropped, or the program ends, while there are errors to report, the log (`mt.aio.manager`,
+    an error) has them.
 
     **Cancellation.** Cancelling `send`, `spawn` or `cleanup` loses no aproc: those still held back
     are started later, as slots get free.
