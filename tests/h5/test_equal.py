@@ -31,6 +31,7 @@ def _no_size_is_too_small():
         patch.setattr(_codec, "SMALLEST", 1)
         patch.setattr(_read, "SMALL", 1)
         patch.setattr(_read, "PIECE", 64)
+        patch.setattr(_read, "FILTERED_PIECE", 64)
         patch.setattr(_read, "FEW", 3)
         patch.setattr(_write, "PLAIN_PIECE", 64)
         patch.setattr(_write, "FILTERED_PIECE", 64)

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 # Less than this is read in one go. Arbitrary: a millisecond or so.
 SMALL = 2**19
 
-PIECE = 32 * 2**20
+# Between pieces of this size it is looked whether the caller has been cancelled, and h5py's lock
+# is free: some ten milliseconds of plain reading, tens of decompressing. A piece costs a fifth of
+# a millisecond by itself; of 32 MiB, plain reading took 4 % longer than in one go, of 64 MiB 1 %.
+PIECE = 64 * 2**20
+FILTERED_PIECE = 16 * 2**20
 
 # So many chunks are asked for one by one. Arbitrary: what a call of Python's costs in HDF5's own.
 FEW = 16
@@ -227,9 +231,10 @@ def _read_blocks(
     """Let HDF5 do it all, a piece at a time."""
     from h5py import h5s
 
+    most = PIECE if dset.id.get_create_plist().get_nfilters() == 0 else FILTERED_PIECE
     grain = dset.chunks or (1,) * out.ndim
     grain = tuple(max(1, n // span.step) for n, span in zip(grain, spans, strict=True))
-    for box in blocks(out.shape, grain, out.dtype.itemsize, PIECE):
+    for box in blocks(out.shape, grain, out.dtype.itemsize, most):
         count = tuple(part.stop - part.start for part in box)
         pairs = list(zip(box, spans, strict=True))
         start = tuple(span.start + part.start * span.step for part, span in pairs)
