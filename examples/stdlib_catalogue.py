@@ -27,6 +27,7 @@ import asyncio
 import io
 import itertools
 import os
+import signal
 import sys
 import sysconfig
 import tempfile
@@ -173,8 +174,12 @@ def dask_host(scheduler: str | None) -> Iterator[Host]:
         if scheduler is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             local = {"dashboard_address": ":0", "local_directory": folder, "silence_logs": 40}
-            cluster = LocalCluster(n_workers=2, threads_per_worker=1, **local)
-            scheduler = stack.enter_context(cluster).scheduler_address
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the workers inherit that
+            try:
+                cluster = LocalCluster(n_workers=2, threads_per_worker=1, **local)
+                scheduler = stack.enter_context(cluster).scheduler_address
+            finally:
+                signal.signal(signal.SIGINT, before)
         yield DaskHost(stack.enter_context(Client(scheduler, timeout=20)))
 
 
@@ -287,5 +292,21 @@ def main() -> int:
     return 1 if different else 0
 
 
+def run() -> int:
+    """Run the demo; a Ctrl-C stops it without a fuss."""
+    try:
+        return main()
+    except BaseException as exc:
+        cause: BaseException | None = exc
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = (
+                cause.__context__
+            )  # dask's workers get the Ctrl-C too, and surprise who stops them
+        if cause is None:
+            raise
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -64,10 +64,10 @@ def test_a_worker_that_is_killed(cluster, both_ways, doomed, gate, vanishes):
 
 def test_a_worker_that_is_frozen(cluster, both_ways, doomed, gate):
     """SIGSTOP of a worker is told after wait + grace; it stays lost when it thaws."""
-    processes = both_ways(doomed[0], wait=0.5, grace=2)
+    processes = both_ways(doomed[0], wait=0.5, grace=3)
     frozen = cluster.workers[doomed[0]]
     for text in _lose(processes, lambda: frozen.send_signal(signal.SIGSTOP), gate):
-        assert "has not answered for 2.5 s" in text
+        assert "has not answered for 3.5 s" in text
     frozen.send_signal(signal.SIGCONT)
     for process in processes:
         with pytest.raises(HostLost):
@@ -76,10 +76,10 @@ def test_a_worker_that_is_frozen(cluster, both_ways, doomed, gate):
 
 def test_a_link_that_is_cut(far_cluster, caller, gate):
     """A machine that is cut off: told after wait + grace; when it is mended, it stays lost."""
-    options = {"wait": 0.5, "grace": 2}
+    options = {"wait": 0.5, "grace": 3}
     with far_cluster.client() as client, caller(host=DaskHost(client, **options)) as process:
         (text,) = _lose([process], lambda: far_cluster.link("down"), gate)
-        assert "has not answered for 2.5 s" in text
+        assert "has not answered for 3.5 s" in text
         far_cluster.link("up")
         with pytest.raises(HostLost):
             srun(process.send, (len, ""))

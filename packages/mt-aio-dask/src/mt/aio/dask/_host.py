@@ -35,8 +35,8 @@ class DaskHost(RemoteHost):
     Args:
         client_or_address: a `distributed.Client`, which stays the caller's to close, or the
             address of a scheduler, to which a client of its own is made when a child is started.
-        workers: the addresses, names or host names of the workers that may be chosen; any if left
-            out.
+        workers: which workers may be chosen, by their names or addresses, or by those of their
+            machines; any if left out. One that has not come yet is waited for.
         resources: what the worker must have, as `{"GPU": 1}`. Dask does not keep it taken for as
             long as a child lives.
         direct: whether to call the worker without going through the scheduler; it takes half the

@@ -31,7 +31,7 @@ ROOM = 1 << 18  # bytes of an answer whose size has not been told before
 SLOWEST = 4 << 20  # bytes a second that a network is expected to move at the least
 IDLE = 0.05  # seconds without a message before one asks for what nobody waits for
 _OUT = 2  # calls under way at once
-_SLICE = 0.25  # seconds; a loop that stands still for longer loses no more than this of a deadline
+_SLICE = 0.25  # seconds, or an eighth of the deadline: a loop that stands still loses no more of it
 
 
 class _GoneError(Exception):
@@ -314,14 +314,15 @@ class FarLine(Line):
             _GoneError: it will not come.
         """
         task = asyncio.ensure_future(coroutine)
+        piece = min(_SLICE, seconds / 8)
         try:
             while seconds > 0:
                 if gone := self._carrier.gone():
                     raise _GoneError(gone)
-                done, _ = await asyncio.wait({task}, timeout=min(seconds, _SLICE))
+                done, _ = await asyncio.wait({task}, timeout=min(seconds, piece))
                 if done:
                     return task.result()
-                seconds -= _SLICE
+                seconds -= piece
         finally:
             if not task.done():
                 task.cancel()

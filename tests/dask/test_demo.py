@@ -1,0 +1,88 @@
+"""The demo on a cluster: `scripts/demo --scheduler ADDRESS` and `scripts/demo --cluster`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+DEMO = Path(__file__).parents[2] / "examples" / "stdlib_catalogue.py"
+
+
+@pytest.fixture(autouse=True)
+def what_it_needs(not_counted):
+    """Do without these tests where the demo cannot run."""
+    for name in ("distributed", "h5py", "matplotlib", "tqdm"):
+        pytest.importorskip(name)
+
+
+def test_a_cluster_that_is_there(cluster, tmp_path):
+    """`--scheduler`: the children are on its workers, who have nothing of ours; all is the same."""
+    spec = importlib.util.spec_from_file_location("demo_of_the_cluster", DEMO)
+    demo = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    names = ["abc.py", "bisect.py", "this.py"]
+    demo.catalogue.sync(names, tmp_path / "sync", 1)
+    with demo.dask_host(cluster.address) as host:
+        asyncio.run(demo.catalogue.aio(names, tmp_path / "cluster", 2, host))
+    one, other = (demo.results(tmp_path / run, names) for run in ("sync", "cluster"))
+    assert one == other
+    assert len(one) == 13
+
+
+def test_a_cluster_of_its_own(tmp_path):
+    """`--cluster`: it is started and stopped, and what it made is the same."""
+    command = [sys.executable, "-W", "ignore", str(DEMO), "--limit", "4", "--children", "2"]
+    done = subprocess.run(
+        [*command, "--cluster", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "identical in both modes and on the cluster" in done.stdout
+    assert (tmp_path / "cluster" / "lines.h5").is_file()
+
+
+_HELD = f"""
+import sys, time
+sys.path.insert(0, {str(DEMO.parent)!r})
+import stdlib_catalogue as demo
+
+def main():
+    with demo.dask_host(None):
+        print("up", flush=True)
+        time.sleep(60)
+
+demo.main = main
+sys.exit(demo.run())
+"""
+
+
+def test_ctrl_c(vanishes):
+    """A Ctrl-C, which reaches all of its processes, ends them all, without a traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", _HELD],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as popen:
+        assert popen.stdout.readline() == "up\n", popen.stderr.read()
+        processes = [process.pid for process in psutil.Process(popen.pid).children(True)]
+        os.killpg(popen.pid, signal.SIGINT)
+        _, errors = popen.communicate(timeout=100)
+    assert popen.returncode == 130
+    assert errors == "\ninterrupted\n"
+    for pid in processes:
+        vanishes(pid, 30)
