@@ -42,6 +42,7 @@ class BgProcessPool(Block, Generic[Member]):
 
     Example:
         >>> from mt.aio.core import srun
+        >>> from mt.aio.proc import BgProcess, BgProcessPool
         >>> class Squarer(BgProcess):
         ...     def child_handle_message(self, msg):
         ...         return msg * msg

@@ -59,6 +59,7 @@ class BgProcess(Block):
 
     Example:
         >>> from mt.aio.core import srun
+        >>> from mt.aio.proc import BgProcess
         >>> class Squarer(BgProcess):
         ...     def child_handle_message(self, msg):
         ...         return msg * msg
