@@ -35,10 +35,10 @@ def path(tmp_path):
 @pytest.fixture
 def held(path):
     """Somebody else's lock on the file."""
-    lock = _lock.lock_path(str(path))
-    fd = _lock.acquire(lock)
-    yield fd
-    _lock.release(lock, fd)
+    lock = _lock.Lock(_lock.lock_path(str(path)))
+    lock.acquire()
+    yield lock
+    lock.release()
 
 
 def test_changed_in_place_or_returned(mode, path):
@@ -178,8 +178,7 @@ def test_waits_for_the_lock_without_a_thread(async_mode, path, held):
         for i in range(20):  # with all threads taken this would stand still
             await json_save(path.parent / f"{i}", i, context_vars=context_vars)
         assert not any(task.done() for task in tasks)
-        fcntl.flock(held, fcntl.LOCK_UN)
-        os.unlink(_lock.lock_path(str(path)))
+        held.release()
         await asyncio.gather(*tasks)
 
     async_mode.run(body)
@@ -326,6 +325,8 @@ def test_lock_file_that_its_holder_removes(path, monkeypatch):
         real(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    fd = _lock.acquire(lock)
-    assert os.path.samestat(os.fstat(fd), os.stat(lock))
-    _lock.release(lock, fd)
+    held = _lock.Lock(lock)
+    held.acquire()
+    assert os.path.samestat(os.fstat(held._fd), os.stat(lock))
+    held.release()
+    assert not os.path.exists(lock)

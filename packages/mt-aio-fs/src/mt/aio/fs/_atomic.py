@@ -30,7 +30,7 @@ from mt.aio.core.lowlevel import check_cancelled
 from mt.aio.fs._durability import flush_file
 from mt.aio.fs._exclusive import move_exclusively
 from mt.aio.fs._folder import FolderFlush
-from mt.aio.fs._temporary import temporary_name
+from mt.aio.fs._temporary import is_mine, temporary_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -169,14 +169,19 @@ class Replacement:
         self.tmp_filepath: str = temporary_name(target.filepath)
         self._file_mode = file_mode
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | PLAIN_FLAGS
+        self._fd: int | None = None
+        self._pending = True  # at once: Ctrl-C may come before the descriptor is known
         try:
-            self._fd: int | None = os.open(self.tmp_filepath, flags, born)
+            self._fd = os.open(self.tmp_filepath, flags, born)
         except OSError as exc:
+            self._pending = False
             exc.filename = self.target
             if isinstance(exc, FileNotFoundError):
                 exc.add_note("Its folder is missing: create it, or pass make_dirs=True.")
             raise
-        self._pending = True
+        except BaseException:
+            self.discard()
+            raise
 
     def fileno(self) -> int:
         """Give the descriptor of the temporary file, open for reading and writing."""
@@ -257,9 +262,9 @@ class Replacement:
         with suppress(OSError):  # the content is thrown away: that it could not be kept is no news
             self.close()
         if self._pending:
-            self._pending = False
             with suppress(OSError):  # the error that brought us here is the one to report
                 os.unlink(self.tmp_filepath)
+            self._pending = False  # last: if Ctrl-C comes in between, this is done once more
 
     def _complete(self, durability: Durability) -> None:
         if self._fd is None:
@@ -280,6 +285,11 @@ class Replacement:
         traceback: TracebackType | None,
     ) -> None:
         self.discard()
+
+    def __del__(self) -> None:
+        # Ctrl-C may come before `with` has begun, or as it ends. What a parent makes stays its own.
+        if getattr(self, "_pending", False) and is_mine(self.tmp_filepath):
+            self.discard()
 
 
 def replace(filepath: str, target: str) -> None:

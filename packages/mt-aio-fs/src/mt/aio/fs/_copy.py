@@ -166,12 +166,12 @@ def _copy_tree(folder: str, new_folder: str, durability: Durability) -> int:
         raise OSError(errno.EINVAL, "Lies in the folder that it is to be a copy of", new_folder)
     temporary = temporary_name(new_folder)
     try:
-        os.mkdir(temporary, stat.S_IRWXU)
-    except FileNotFoundError as exc:
-        exc.filename = new_folder
-        exc.add_note("Its folder is missing: create it, or pass make_dirs=True.")
-        raise
-    try:
+        try:
+            os.mkdir(temporary, stat.S_IRWXU)
+        except FileNotFoundError as exc:
+            exc.filename = new_folder
+            exc.add_note("Its folder is missing: create it, or pass make_dirs=True.")
+            raise
         size = _fill(folder, temporary, durability)
         check_cancelled()
         os.rename(temporary, new_folder)  # which replaces nothing but an empty folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat as modes
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -279,10 +280,11 @@ def _make_link(target: str, filepath: str, replace: bool) -> None:
 def _replace_by_link(target: str, filepath: str) -> None:
     refuse_device(filepath)
     temporary = temporary_name(filepath)
-    os.symlink(target, temporary)
     try:
+        os.symlink(target, temporary)
         check_cancelled()
         replace_file(temporary, filepath)
-    except BaseException:
-        os.unlink(temporary)
+    except BaseException:  # Ctrl-C, too, which may come when the link has just been made
+        with suppress(OSError):
+            os.unlink(temporary)
         raise

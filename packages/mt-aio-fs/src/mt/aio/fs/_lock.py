@@ -36,71 +36,111 @@ def lock_path(target: str) -> str:
     return os.path.join(folder, f".{name}{LOCK_SUFFIX}")
 
 
-if sys.platform == "win32":
+class Lock:
+    """The lock of a file, which this process has or has not.
 
-    def acquire(filepath: str) -> int:
-        """Refuse: Windows has other locks, and removes no open file."""
-        raise NotImplementedError("locking a file between processes is for POSIX systems")
+    If Ctrl-C comes between two steps, what is left to do is done when the lock is let go of:
+    a notebook goes on living after it, and would have the lock for ever.
 
-    def release(filepath: str, fd: int) -> None:
-        """Do nothing."""
+    Args:
+        filepath: the path of the lock
+    """
 
-else:
-    import fcntl
+    __slots__ = ("_fd", "_is_held", "_owner", "filepath")
 
-    def acquire(filepath: str) -> int:
-        """Take a lock.
+    def __init__(self, filepath: str) -> None:
+        self.filepath = filepath
+        self._fd: int | None = None
+        self._is_held = False
+        self._owner = os.getpid()
 
-        Args:
-            filepath: the path of the lock
-
-        Returns:
-            What `release` wants.
+    def acquire(self) -> None:
+        """Take the lock.
 
         Raises:
             Busy: if somebody else has it
             OSError: what the system reports, such as a missing folder
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        while True:
-            fd = os.open(filepath, flags, 0o666)
+        while not self._try():
+            self._close()
+
+    def release(self) -> None:
+        """Give the lock back, if it has been taken. Never raises an OSError."""
+        if self._fd is not None and self._is_held:
+            with suppress(OSError):
+                if _is_current(self.filepath, self._fd):  # else it has been removed already
+                    os.unlink(self.filepath)  # before others can lock it
+            with suppress(OSError):
+                _unlock(self._fd)  # a forked child may have the descriptor, too
+            self._is_held = False
+        self._close()
+
+    def _try(self) -> bool:
+        """Open the file and lock it; False if it is no longer there."""
+        self._fd = _open(self.filepath)
+        try:
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_current(filepath, fd):
-                    with suppress(OSError):  # on a full disk: then nobody learns who has it
-                        os.ftruncate(fd, 0)
-                        os.pwrite(fd, _who().encode(errors="replace"), 0)
-                    return fd
+                _lock(self._fd)
             except BlockingIOError:
-                holder = os.pread(fd, 200, 0).decode(errors="replace")
-                os.close(fd)
+                holder = os.pread(self._fd, 200, 0).decode(errors="replace")
                 raise Busy(holder or "a process that has just begun") from None
-            except BaseException:
-                os.close(fd)
-                raise
+            if not _is_current(self.filepath, self._fd):
+                return False
+            self._is_held = True
+            with suppress(OSError):  # on a full disk: then nobody learns who has it
+                os.ftruncate(self._fd, 0)
+                os.pwrite(self._fd, _who().encode(errors="replace"), 0)
+        except (Busy, OSError):
+            self._close()
+            raise
+        return True
+
+    def _close(self) -> None:
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
             os.close(fd)
 
-    def release(filepath: str, fd: int) -> None:
-        """Give a lock back. Never raises an OSError."""
-        try:
-            with suppress(OSError):
-                os.unlink(filepath)  # before others can lock it
-            with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)  # a forked child may have the descriptor, too
-        finally:
-            os.close(fd)
+    def __del__(self) -> None:
+        if getattr(self, "_owner", None) == os.getpid():  # a forked child's copy is no matter
+            self.release()
 
-    def _is_current(filepath: str, fd: int) -> bool:
-        """Say whether an open file still has its name."""
-        try:
-            return os.path.samestat(os.stat(filepath, follow_symlinks=False), os.fstat(fd))
-        except OSError as exc:
-            if exc.errno != errno.ENOENT:
-                raise
-            return False
 
-    def _who() -> str:
-        import time
+if sys.platform == "win32":
 
-        now = time.strftime("%Y-%m-%d %H:%M:%S")
-        return f"process {os.getpid()} on {os.uname().nodename}, since {now}"
+    def _open(filepath: str) -> int:
+        """Refuse: Windows has other locks, and removes no open file."""
+        raise NotImplementedError("locking a file between processes is for POSIX systems")
+
+    def _lock(fd: int) -> None: ...
+
+    def _unlock(fd: int) -> None: ...
+
+else:
+    import fcntl
+
+    def _open(filepath: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(filepath, flags, 0o666)
+
+    def _lock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _is_current(filepath: str, fd: int) -> bool:
+    """Say whether an open file still has its name."""
+    try:
+        return os.path.samestat(os.stat(filepath, follow_symlinks=False), os.fstat(fd))
+    except OSError as exc:
+        if exc.errno != errno.ENOENT:
+            raise
+        return False
+
+
+def _who() -> str:
+    import time
+
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    return f"process {os.getpid()} on {os.uname().nodename}, since {now}"

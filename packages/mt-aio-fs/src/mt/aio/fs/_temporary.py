@@ -78,6 +78,12 @@ def writer_of(name: str) -> Writer | None:
     return found and Writer(int(found["pid"]), *found.group("start", "space", "boot", "machine"))
 
 
+def is_mine(filepath: str) -> bool:
+    """Say whether this process has made up a temporary name, not one that it was forked from."""
+    writer = writer_of(os.path.basename(filepath))
+    return writer is not None and writer.pid == os.getpid()
+
+
 def this_writer() -> Writer:
     """Give what names this process in the names of its temporary files."""
     global _this  # noqa: PLW0603 - read once per process

@@ -14,7 +14,7 @@ from mt.aio.fs._check import check_file_mode
 from mt.aio.fs._durability import durability_of
 from mt.aio.fs._folder import make_folders
 from mt.aio.fs._json import _dump, _load
-from mt.aio.fs._lock import Busy, acquire, lock_path, release
+from mt.aio.fs._lock import Busy, Lock, lock_path
 from mt.aio.fs._path import check_path, located
 from mt.aio.fs._write import write_file
 
@@ -190,20 +190,20 @@ class Step:
         target = resolve_target(self.filepath).filepath
         if make_dirs:
             make_folders(os.path.dirname(target), durability)
-        lock = lock_path(target)
+        lock = Lock(lock_path(target))
         try:
-            held = acquire(lock)
-        except OSError as exc:
-            exc.filename = self.filepath
-            raise
-        try:
+            try:
+                lock.acquire()
+            except OSError as exc:
+                exc.filename = self.filepath
+                raise
             if self.on_begin is not None:
                 self.on_begin()
             new = self.changed(self._load(target))
             write_file(target, self.dump(new), file_mode, durability)
             self.saved.append(new)
         finally:
-            release(lock, held)
+            lock.release()
         return new
 
     def _load(self, target: str) -> Any:
