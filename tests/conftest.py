@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import threading
@@ -24,6 +25,10 @@ except ImportError:  # there is none for this Python or platform
     pass
 else:
     uvloop.new_event_loop().close()  # the first one opens pipes that stay with the process
+
+# asyncio's debug mode logs each step that took 0.1 s: on a busy machine any may. What blocks a loop
+# is found by the fixture `mode`.
+logging.getLogger("asyncio").addFilter(lambda record: not str(record.msg).startswith("Executing "))
 
 if os._exit.__module__ != "posix" and os.name == "posix":
     # coverage has put a function of its own in its place, which is to be pickled like the real one.

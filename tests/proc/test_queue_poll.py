@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import time
 
 import pytest
 
@@ -74,8 +75,9 @@ def test_one_timer_for_all_who_wait():
             task.cancel()
         await asyncio.wait(waiting)
 
+    begin = time.monotonic()
     asyncio.run(body())
-    assert 1 <= q.looks <= 31
+    assert 1 <= q.looks <= (time.monotonic() - begin) / 0.01 + 1
 
 
 @pytest.mark.parametrize(
