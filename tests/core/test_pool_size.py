@@ -241,3 +241,16 @@ def test_a_child_forked_by_a_job_runs_none(pool, monkeypatch):
     finally:
         _pool.current.__dict__.clear()
     assert _pool._pool is not pool
+
+
+def test_an_ordered_job_is_no_promise(pool):
+    """The interpreter's end waits for those jobs only that somebody was promised."""
+    pool.put(Job(int, (), "key", kept=False))
+    assert not pool.kept
+    pool.drain()
+
+
+def test_only_the_first_thread_begins(pool, started):
+    """Who comes second, having waited for the lock, starts no other."""
+    pool._begin()
+    assert started == []
