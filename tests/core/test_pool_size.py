@@ -254,3 +254,23 @@ def test_only_the_first_thread_begins(pool, started):
     """Who comes second, having waited for the lock, starts no other."""
     pool._begin()
     assert started == []
+
+
+def test_what_a_thread_does_with_a_job(pool):
+    """It sees to it that those behind get a watcher, and counts what is done."""
+
+    class Broken(Job):
+        def settle(self, held, hold):
+            raise MemoryError
+
+    seen = []
+    pool.jobs.put(Job(lambda: seen.append((pool.watched, pool.finished)), (), None, kept=False))
+    pool.jobs.put(Broken(lambda: seen.append(pool.finished), (), None, kept=False))
+    try:
+        with pytest.raises(MemoryError):
+            pool._work()
+    finally:
+        _pool.current.__dict__.clear()
+    assert seen == [(True, 0), 1]
+    assert pool.finished == 2
+    assert not pool.running
