@@ -26,7 +26,7 @@ class Post:
 def started(monkeypatch):
     """The names of the threads that would have been started."""
     names = []
-    monkeypatch.setattr(_pool, "_start", lambda _, name: names.append(name))
+    monkeypatch.setattr(_pool, "_start", lambda _, name: names.append(name) or name)
     return names
 
 
@@ -183,7 +183,10 @@ def test_the_watcher_is_called_when_a_job_has_to_wait(pool, started):
     assert (pool.watched, pool.duty.qsize(), pool.pending) == (True, 1, 2)
     pool.put(put[2])
     pool._call_watcher()
-    assert (pool.duty.qsize(), started) == (1, ["mt-aio-watch"])
+    assert pool.duty.qsize() == 1
+    pool.watched = False  # as it does when there is nothing to watch
+    pool._call_watcher()
+    assert (pool.duty.qsize(), started) == (2, ["mt-aio-watch"])
 
 
 def test_a_job_that_runs_counts(pool):
@@ -248,6 +251,12 @@ def test_an_ordered_job_is_no_promise(pool):
     pool.put(Job(int, (), "key", kept=False))
     assert not pool.kept
     pool.drain()
+
+
+def test_there_is_no_wait_for_a_key_without_jobs(pool):
+    """As in synchronous mode, most of the time."""
+    pool.wait_for("key")
+    assert not pool.lanes
 
 
 def test_only_the_first_thread_begins(pool, started):
