@@ -135,6 +135,17 @@ def test_a_loop_at_the_address_of_a_closed_one(mailbox):
     asyncio.run(main())
 
 
+def test_a_result_is_let_go_while_there_is_nothing_else_to_do():
+    """The thread that made it does not hold on to it until its next job."""
+
+    async def main():
+        made = ref(await offload(set, context_vars={"async": True}))
+        while made() is not None:  # the test's time-out is the limit
+            await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+
+
 def noted(log, name):
     """Make a job whose loss is noted."""
     return SimpleNamespace(report=lambda: log.append(name))

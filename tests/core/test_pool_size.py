@@ -26,7 +26,7 @@ class Post:
 def started(monkeypatch):
     """The names of the threads that would have been started."""
     names = []
-    monkeypatch.setattr(_pool, "_start", lambda _, name: names.append(name))
+    monkeypatch.setattr(_pool, "_start", lambda _, name: names.append(name) or name)
     return names
 
 
@@ -183,7 +183,10 @@ def test_the_watcher_is_called_when_a_job_has_to_wait(pool, started):
     assert (pool.watched, pool.duty.qsize(), pool.pending) == (True, 1, 2)
     pool.put(put[2])
     pool._call_watcher()
-    assert (pool.duty.qsize(), started) == (1, ["mt-aio-watch"])
+    assert pool.duty.qsize() == 1
+    pool.watched = False  # as it does when there is nothing to watch
+    pool._call_watcher()
+    assert (pool.duty.qsize(), started) == (2, ["mt-aio-watch"])
 
 
 def test_a_job_that_runs_counts(pool):
@@ -241,3 +244,42 @@ def test_a_child_forked_by_a_job_runs_none(pool, monkeypatch):
     finally:
         _pool.current.__dict__.clear()
     assert _pool._pool is not pool
+
+
+def test_an_ordered_job_is_no_promise(pool):
+    """The interpreter's end waits for those jobs only that somebody was promised."""
+    pool.put(Job(int, (), "key", kept=False))
+    assert not pool.kept
+    pool.drain()
+
+
+def test_there_is_no_wait_for_a_key_without_jobs(pool):
+    """As in synchronous mode, most of the time."""
+    pool.wait_for("key")
+    assert not pool.lanes
+
+
+def test_only_the_first_thread_begins(pool, started):
+    """Who comes second, having waited for the lock, starts no other."""
+    pool._begin()
+    assert started == []
+
+
+def test_what_a_thread_does_with_a_job(pool):
+    """It sees to it that those behind get a watcher, and counts what is done."""
+
+    class Broken(Job):
+        def settle(self, held, hold):
+            raise MemoryError
+
+    seen = []
+    pool.jobs.put(Job(lambda: seen.append((pool.watched, pool.finished)), (), None, kept=False))
+    pool.jobs.put(Broken(lambda: seen.append(pool.finished), (), None, kept=False))
+    try:
+        with pytest.raises(MemoryError):
+            pool._work()
+    finally:
+        _pool.current.__dict__.clear()
+    assert seen == [(True, 0), 1]
+    assert pool.finished == 2
+    assert not pool.running

@@ -116,3 +116,20 @@ def test_the_user_s_code_is_called_in_the_sender_s_context(async_mode, held_back
         assert seen == [("logger", "the sender's"), ("on_done", "the sender's")]
 
     async_mode.run(body)
+
+
+def test_the_first_aproc_is_taken_over_by_the_call(async_mode):
+    """As any other: not only when what `send` returns is awaited."""
+
+    async def body(context_vars):
+        begun = asyncio.Event()
+
+        async def aproc():
+            begun.set()
+
+        async with AprocManager(1) as manager:
+            sending = manager.send(aproc())
+            await begun.wait()
+            await sending
+
+    async_mode.run(body)
