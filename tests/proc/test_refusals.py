@@ -192,12 +192,14 @@ def test_a_system_that_does_not_count(monkeypatch, tmp_path):
         ({"isolated": 1, "ignore_environment": 1}, ["-I"]),
         ({"ignore_environment": 1, "no_site": 1}, ["-E", "-S"]),
         ({"optimize": 2}, ["-OO"]),
+        ({"bytes_warning": 1, "utf8_mode": 1, "dev_mode": True}, ["-b", "-X", "utf8", "-X", "dev"]),
     ],
 )
 def test_the_interpreter_s_options_are_passed_on(monkeypatch, flags, options):
     """A child runs with those options of its parent that decide what its code means."""
-    all_flags = dict.fromkeys(["isolated", "ignore_environment", "no_site", "optimize"], 0) | flags
-    monkeypatch.setattr(_start.sys, "flags", SimpleNamespace(**all_flags))
+    none = {name: 0 for name in dir(sys.flags) if not name.startswith("_")}
+    monkeypatch.setattr(_start.sys, "flags", SimpleNamespace(**none | flags))
+    monkeypatch.setattr(_start.sys, "dont_write_bytecode", False)
     monkeypatch.setattr(_start.sys, "warnoptions", [])
     assert _start._options() == ["-P", *options]
 

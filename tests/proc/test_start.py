@@ -100,7 +100,9 @@ def test_a_run_as_a_module(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
 
 
-@pytest.mark.parametrize("options", [["-O"], ["-I"], ["-W", "error"], ["-X", "utf8"], ["-E", "-s"]])
+@pytest.mark.parametrize(
+    "options", [["-O"], ["-I"], ["-W", "error"], ["-X", "utf8"], ["-E", "-s"], ["-B"]]
+)
 def test_interpreter_options(run_program, options):
     """Those that change what a program means hold in the child, too."""
     out = run_program(
@@ -110,7 +112,8 @@ def test_interpreter_options(run_program, options):
         from mt.aio.proc import BgProcess
         class Flags(BgProcess):
             def child_handle_message(self, msg):
-                return sys.flags.optimize, sys.flags.isolated, sys.warnoptions
+                flags = sys.flags.optimize, sys.flags.isolated, sys.flags.utf8_mode
+                return flags, sys.dont_write_bytecode, sys.warnoptions
         with Flags() as flags:
             print(srun(flags.send, None) == flags.child_handle_message(None))
         """,

@@ -255,6 +255,12 @@ def _options() -> list[str]:
         options.append("-E")
     if sys.flags.no_site:
         options.append("-S")
-    if sys.flags.optimize:
-        options.append("-" + "O" * sys.flags.optimize)
+    for letter, times in (("O", sys.flags.optimize), ("b", sys.flags.bytes_warning)):
+        if times:
+            options.append("-" + letter * times)
+    if sys.dont_write_bytecode:
+        options.append("-B")
+    for name, wanted in (("utf8", sys.flags.utf8_mode), ("dev", sys.flags.dev_mode)):
+        if wanted:
+            options += ["-X", name]
     return options + [f"-W{option}" for option in sys.warnoptions]
