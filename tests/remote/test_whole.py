@@ -95,7 +95,7 @@ def test_too_large_for_one_request(mode, s3, tmp_path):
     with (tmp_path / "x").open("wb+") as file:
         file.truncate(_write.LARGEST_REQUEST + 1)  # it takes no space
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    with content, pytest.raises(OSError, match="bytes") as raised:
+    with pytest.raises(OSError, match="bytes") as raised:
         mode.run(write_binary, f"{s3}/x", content, exclusive=True)
     assert (raised.value.errno, raised.value.filename) == (errno.EFBIG, f"{s3}/x")
     with pytest.raises(OSError, match="bytes"):
