@@ -62,7 +62,8 @@ class Access:
         Raises:
             RuntimeError: the context is not open.
             TypeError: HDF5 has no type for the data, or an option is unknown.
-            ValueError: there is something of this name, or an option does not fit.
+            ValueError: there is something of this name, or it is empty or has a zero in it; or an
+                option does not fit.
             ModuleNotFoundError: the package that `deflate` names is not installed.
             OSError: what the system reports; io.UnsupportedOperation if the file is open for
                 reading only.
@@ -86,6 +87,8 @@ class Access:
 
         if not isinstance(name, str):
             raise TypeError(f"name is a str, not {name!r}")
+        if not name or "\0" in name:  # where there is a zero, HDF5 takes the name to end
+            raise ValueError(f"{name!r} is no name in HDF5")
         check_deflate(deflate)
         file = self._opened(writing=True).handle
         how = How(options, deflate, progress, attrs or {})

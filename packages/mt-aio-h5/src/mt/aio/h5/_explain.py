@@ -31,6 +31,8 @@ def explained(path: str, name: str | None = None) -> Iterator[None]:
         if exc.filename is not None:
             raise
         raise _system_error(exc, path, name) from exc
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"{place(path, name)}: {exc}") from exc
     except _KINDS as exc:
         if type(exc) not in _KINDS:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import product, repeat
 from math import prod
@@ -62,7 +62,7 @@ def read_dataset(
     dset = find_dataset(file, path, name)
     with explained(path, name):
         _provide_filters(dset, path)
-    spans = _spans_worth_it(dset, selection)
+        spans = _spans_worth_it(dset, selection)
     if spans is None:
         report = Report(progress, 0)
         with explained(path, name):
@@ -167,16 +167,25 @@ def _read_chunks(
 def _stored(dset: h5py.Dataset, spans: list[Span], path: str) -> Iterator[_Stored]:
     """Fetch the chunks that a selection touches."""
     axes = [pieces(span, chunk) for span, chunk in zip(spans, dset.chunks, strict=True)]
-    with explained(path, dset.name):
+    with explained(path, dset.name), _damage_found():
         written = _written(dset, [[part.origin for part in axis] for axis in axes])
     for parts, is_there in zip(product(*axes), written, strict=False):
         mask, data = 0, None
         if is_there:
-            with explained(path, dset.name):
+            with explained(path, dset.name), _damage_found():
                 mask, data = dset.id.read_direct_chunk(tuple(part.origin for part in parts))
         inside = tuple(part.inside for part in parts)
         outside = tuple(part.outside for part in parts)
         yield _Stored(data, mask, inside, outside)
+
+
+@contextmanager
+def _damage_found() -> Iterator[None]:
+    """Let HDF5 try to read as usual where it cannot find its way to a chunk."""
+    try:
+        yield
+    except RuntimeError as exc:
+        raise DamagedChunkError(str(exc)) from exc
 
 
 def _written(dset: h5py.Dataset, axes: Sequence[Sequence[int]]) -> Iterable[bool]:
