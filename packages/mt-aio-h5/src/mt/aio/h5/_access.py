@@ -60,7 +60,7 @@ class Access:
                 `chunks`, `maxshape`, `compression`, `compression_opts`, `shuffle`, `fillvalue`...
 
         Raises:
-            RuntimeError: the context is not open.
+            RuntimeError: the context is not open, or `handle` was closed.
             TypeError: HDF5 has no type for the data, or an option is unknown.
             ValueError: there is something of this name, or it is empty or has a zero in it; or an
                 option does not fit.
@@ -112,7 +112,7 @@ class Access:
             An array, or a single value if the selection is one.
 
         Raises:
-            RuntimeError: the context is not open.
+            RuntimeError: the context is not open, or `handle` was closed.
             KeyError: there is nothing of this name.
             TypeError: it is a group; the selection makes no sense.
             IndexError: the selection is out of range.

@@ -42,6 +42,16 @@ def explained(path: str, name: str | None = None) -> Iterator[None]:
         raise type(exc)(text) from exc
 
 
+def check_open(handle: object, path: str) -> None:
+    """Say so if a file was closed by whoever has its handle.
+
+    Raises:
+        RuntimeError: it was
+    """
+    if not handle:
+        raise RuntimeError(f"{path!r}: its handle was closed, so nothing can be done with it")
+
+
 @contextmanager
 def numbered(path: str, own: str) -> Iterator[None]:
     """Let errors of h5py that stand for a system's be such, and leave all others as they are.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mt.aio.h5._codec import DamagedChunkError, MeasureError, codec_of, opaque
 from mt.aio.h5._crew import batches, mapped
-from mt.aio.h5._explain import explained
+from mt.aio.h5._explain import check_open, explained
 from mt.aio.h5._grid import Box, Span, blocks, pieces, spans_of
 from mt.aio.h5._report import Progress, Report
 
@@ -59,6 +59,7 @@ def read_dataset(
     file: h5py.File, path: str, name: str, selection: Any, progress: Progress = None
 ) -> Any:
     """Read what is selected of a dataset, as `dataset[selection]` does."""
+    check_open(file, path)
     dset = find_dataset(file, path, name)
     with explained(path, name):
         _provide_filters(dset, path)
