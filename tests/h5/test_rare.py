@@ -234,3 +234,13 @@ def test_type_that_numpy_lacks(mode, path):
         h5py.h5d.create(file.id, b"odd", odd, h5py.h5s.create_simple((3,)))
     with pytest.raises(ValueError, match=r"a\.h5', dataset 'odd': Insufficient precision"):
         _read_it(mode, path, "odd")
+
+
+def test_fill_value_that_nobody_wants(mode, path, monkeypatch):
+    """The process died over a damaged fill value, asked for although each chunk was there."""
+
+    def crash(dset):
+        raise AssertionError(dset)
+
+    monkeypatch.setattr(h5py.Dataset, "fillvalue", property(crash))
+    assert (_read_it(mode, path) == DATA).all()
