@@ -255,6 +255,19 @@ def test_no_name(mode, path):
     mode.run(body)
 
 
+@pytest.mark.parametrize("name", ["", "\0", "x\0y"])
+def test_name_that_hdf5_would_cut(mode, path, data, name):
+    """HDF5 ends a name at a zero: what was wanted would go to another dataset."""
+
+    async def body(context_vars):
+        async with OpenFileH5(path, "a", context_vars) as f:
+            with pytest.raises(ValueError, match="is no name in HDF5"):
+                await f.write(name, [1])
+            assert (await f.read("x") == data).all()
+
+    mode.run(body)
+
+
 def test_missing_mode(mode, path):
     """Without a mode nothing is done."""
 

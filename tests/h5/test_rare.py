@@ -213,3 +213,34 @@ def test_error_without_any_number():
         with _explain.explained("path"):
             raise OSError("Unable to synchronously create file (can't lstat file)")
     assert (caught.value.errno, caught.value.filename) == (errno.EIO, "path")
+
+
+def test_damaged_index(mode, path):
+    """Where the way to the chunks is damaged, that is an error of the file, with its name."""
+    content = path.read_bytes()
+    node = b"TREE\1"  # a node of the index of chunks
+    assert content.count(node) == 1
+    path.write_bytes(content.replace(node, b"FREE\1"))
+    with pytest.raises(OSError, match=r"Dataset '/?x': cannot be read") as caught:
+        _read_it(mode, path)
+    assert caught.value.filename == str(path)
+
+
+def test_type_that_numpy_lacks(mode, path):
+    """What h5py has no dtype for is told with file and dataset."""
+    with h5py.File(path, "r+") as file:
+        odd = h5py.h5t.IEEE_F64LE.copy()
+        odd.set_fields(63, 43, 20, 0, 43)  # more of an exponent than any float here
+        h5py.h5d.create(file.id, b"odd", odd, h5py.h5s.create_simple((3,)))
+    with pytest.raises(ValueError, match=r"a\.h5', dataset 'odd': Insufficient precision"):
+        _read_it(mode, path, "odd")
+
+
+def test_fill_value_that_nobody_wants(mode, path, monkeypatch):
+    """The process died over a damaged fill value, asked for although each chunk was there."""
+
+    def crash(dset):
+        raise AssertionError(dset)
+
+    monkeypatch.setattr(h5py.Dataset, "fillvalue", property(crash))
+    assert (_read_it(mode, path) == DATA).all()

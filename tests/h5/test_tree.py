@@ -117,6 +117,10 @@ def test_progress(mode, tmp_path):
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
 
+_CYCLE: dict = {"a": {}}
+_CYCLE["a"]["b"] = _CYCLE
+
+
 @pytest.mark.parametrize(
     ("tree", "error", "text"),
     [
@@ -126,6 +130,9 @@ def test_progress(mode, tmp_path):
         ({"a/b": 1}, ValueError, "'a/b'"),
         ({"a": {"": 1}}, ValueError, "in '/a'"),
         ({".": 1}, ValueError, "no name in HDF5"),
+        ({"a\0b": 1}, ValueError, "no name in HDF5"),
+        ({"a": "\udcff"}, ValueError, "dataset '/a': .*surrogates"),
+        (_CYCLE, ValueError, "'/a/b' is a member of itself"),
         ({3: 1}, TypeError, "are str"),
         ([1, 2], TypeError, "tree is a mapping"),
     ],

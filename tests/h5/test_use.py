@@ -57,6 +57,21 @@ def test_handle_closed_by_the_user(enter, tmp_path):
     assert _content(tmp_path / "file.h5") == {"x": [1]}
 
 
+def test_handle_closed_by_the_user_is_used(mode, tmp_path):
+    """What needs a handle that the user has closed says so."""
+
+    async def body(context_vars):
+        async with CreateFileH5(tmp_path / "file.h5", context_vars=context_vars) as f:
+            await f.write("x", [1])
+            f.handle.close()
+            for call in (f.write("y", [1]), f.read("x")):
+                with pytest.raises(RuntimeError, match=r"file\.h5': its handle was closed"):
+                    await call
+
+    mode.run(body)
+    assert _content(tmp_path / "file.h5") == {"x": [1]}
+
+
 def test_handle_closed_by_the_user_and_an_error(enter, tmp_path):
     """A handle that the user has closed is removed on an error all the same."""
 

@@ -60,9 +60,10 @@ class Access:
                 `chunks`, `maxshape`, `compression`, `compression_opts`, `shuffle`, `fillvalue`...
 
         Raises:
-            RuntimeError: the context is not open.
+            RuntimeError: the context is not open, or `handle` was closed.
             TypeError: HDF5 has no type for the data, or an option is unknown.
-            ValueError: there is something of this name, or an option does not fit.
+            ValueError: there is something of this name, or it is empty or has a zero in it; or an
+                option does not fit.
             ModuleNotFoundError: the package that `deflate` names is not installed.
             OSError: what the system reports; io.UnsupportedOperation if the file is open for
                 reading only.
@@ -86,6 +87,8 @@ class Access:
 
         if not isinstance(name, str):
             raise TypeError(f"name is a str, not {name!r}")
+        if not name or "\0" in name:  # where there is a zero, HDF5 takes the name to end
+            raise ValueError(f"{name!r} is no name in HDF5")
         check_deflate(deflate)
         file = self._opened(writing=True).handle
         how = How(options, deflate, progress, attrs or {})
@@ -109,7 +112,7 @@ class Access:
             An array, or a single value if the selection is one.
 
         Raises:
-            RuntimeError: the context is not open.
+            RuntimeError: the context is not open, or `handle` was closed.
             KeyError: there is nothing of this name.
             TypeError: it is a group; the selection makes no sense.
             IndexError: the selection is out of range.

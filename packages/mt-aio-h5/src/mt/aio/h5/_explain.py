@@ -31,6 +31,8 @@ def explained(path: str, name: str | None = None) -> Iterator[None]:
         if exc.filename is not None:
             raise
         raise _system_error(exc, path, name) from exc
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"{place(path, name)}: {exc}") from exc
     except _KINDS as exc:
         if type(exc) not in _KINDS:
             raise
@@ -38,6 +40,16 @@ def explained(path: str, name: str | None = None) -> Iterator[None]:
             raise error from exc
         text = f"{place(path, name)}: {_cause(exc)}{_advice(exc)}"
         raise type(exc)(text) from exc
+
+
+def check_open(handle: object, path: str) -> None:
+    """Say so if a file was closed by whoever has its handle.
+
+    Raises:
+        RuntimeError: it was
+    """
+    if not handle:
+        raise RuntimeError(f"{path!r}: its handle was closed, so nothing can be done with it")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import product, repeat
 from math import prod
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mt.aio.h5._codec import DamagedChunkError, MeasureError, codec_of, opaque
 from mt.aio.h5._crew import batches, mapped
-from mt.aio.h5._explain import explained
+from mt.aio.h5._explain import check_open, explained
 from mt.aio.h5._grid import Box, Span, blocks, pieces, spans_of
 from mt.aio.h5._report import Progress, Report
 
@@ -59,10 +59,11 @@ def read_dataset(
     file: h5py.File, path: str, name: str, selection: Any, progress: Progress = None
 ) -> Any:
     """Read what is selected of a dataset, as `dataset[selection]` does."""
+    check_open(file, path)
     dset = find_dataset(file, path, name)
     with explained(path, name):
         _provide_filters(dset, path)
-    spans = _spans_worth_it(dset, selection)
+        spans = _spans_worth_it(dset, selection)
     if spans is None:
         report = Report(progress, 0)
         with explained(path, name):
@@ -127,6 +128,7 @@ class _Stored(NamedTuple):
     mask: int
     inside: Box
     outside: Box
+    fill: Any  # the value of a chunk that was never written; else of no meaning
 
 
 def _read_chunks(
@@ -137,18 +139,15 @@ def _read_chunks(
     Returns:
         Whether all is well. If not, HDF5 is to try, and to say what is wrong.
     """
-    import numpy as np
-
     with explained(path, dset.name):
         codec = codec_of(dset)
-        fill = opaque(np.asarray(dset.fillvalue, out.dtype))
     if codec is None:
         return False
     out, chunks = opaque(out), dset.chunks
     size = prod(chunks) * out.dtype.itemsize
 
     def decode(batch: list[_Stored]) -> int:
-        return sum(_place(stored, out, codec, chunks, fill) for stored in batch)
+        return sum(_place(stored, out, codec, chunks) for stored in batch)
 
     try:
         stored = _stored(dset, spans, path)
@@ -166,17 +165,32 @@ def _read_chunks(
 
 def _stored(dset: h5py.Dataset, spans: list[Span], path: str) -> Iterator[_Stored]:
     """Fetch the chunks that a selection touches."""
+    import numpy as np
+
     axes = [pieces(span, chunk) for span, chunk in zip(spans, dset.chunks, strict=True)]
-    with explained(path, dset.name):
+    with explained(path, dset.name), _damage_found():
         written = _written(dset, [[part.origin for part in axis] for axis in axes])
+    fill = None
     for parts, is_there in zip(product(*axes), written, strict=False):
         mask, data = 0, None
         if is_there:
-            with explained(path, dset.name):
+            with explained(path, dset.name), _damage_found():
                 mask, data = dset.id.read_direct_chunk(tuple(part.origin for part in parts))
+        elif fill is None:  # not before it is wanted: HDF5 crashes over a damaged one
+            with explained(path, dset.name):
+                fill = opaque(np.asarray(dset.fillvalue, dset.dtype))
         inside = tuple(part.inside for part in parts)
         outside = tuple(part.outside for part in parts)
-        yield _Stored(data, mask, inside, outside)
+        yield _Stored(data, mask, inside, outside, fill)
+
+
+@contextmanager
+def _damage_found() -> Iterator[None]:
+    """Let HDF5 try to read as usual where it cannot find its way to a chunk."""
+    try:
+        yield
+    except RuntimeError as exc:
+        raise DamagedChunkError(str(exc)) from exc
 
 
 def _written(dset: h5py.Dataset, axes: Sequence[Sequence[int]]) -> Iterable[bool]:
@@ -209,13 +223,13 @@ def _written(dset: h5py.Dataset, axes: Sequence[Sequence[int]]) -> Iterable[bool
     return found.reshape(-1)
 
 
-def _place(stored: _Stored, out: Array, codec: Codec, chunks: tuple[int, ...], fill: Any) -> int:
+def _place(stored: _Stored, out: Array, codec: Codec, chunks: tuple[int, ...]) -> int:
     """Put the values of a chunk where they belong; return how many there are."""
     import numpy as np
 
     target = out[stored.outside]
     if stored.data is None:
-        target[...] = fill
+        target[...] = stored.fill
     elif target.shape == chunks and target.flags.c_contiguous:
         codec.decode(stored.data, stored.mask, target.reshape(-1).view(np.uint8))
     else:

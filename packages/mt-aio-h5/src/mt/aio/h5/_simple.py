@@ -53,7 +53,8 @@ async def h5_save(
 
     Raises:
         TypeError: a name is no `str`; HDF5 has no type for a value.
-        ValueError: a name is empty or has a slash in it; an option does not fit.
+        ValueError: a name is empty or has a slash or a zero in it; a mapping is a member of
+            itself; an option does not fit.
         OSError: as for `CreateFileH5`.
 
     Example:

@@ -79,18 +79,20 @@ def save_tree(file: h5py.File, path: str, tree: Mapping[str, Any], how: How) -> 
     total.finish()
 
 
-def _walk(name: str, value: Any) -> Iterator[tuple[str, H5Item]]:
+def _walk(name: str, value: Any, above: tuple[int, ...] = ()) -> Iterator[tuple[str, H5Item]]:
     """Give every group and dataset of a tree with its path."""
     item = value if isinstance(value, H5Item) else H5Item(value)
     yield name, item
     if isinstance(item.value, Mapping):
+        if id(item.value) in above:
+            raise ValueError(f"the mapping at {name!r} is a member of itself")
         for key, member in item.value.items():
             if not isinstance(key, str):
                 raise TypeError(f"the names in a tree are str, not {key!r} (in {name or '/'!r})")
-            if not key or key == "." or "/" in key:
+            if not key or key == "." or "/" in key or "\0" in key:
                 text = f"{key!r} (in {name or '/'!r}) is no name in HDF5; nest dicts for groups"
                 raise ValueError(text)
-            yield from _walk(f"{name}/{key}", member)
+            yield from _walk(f"{name}/{key}", member, (*above, id(item.value)))
 
 
 def _writable(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mt.aio.h5._codec import codec_of, filters_of, opaque
 from mt.aio.h5._crew import batches, mapped
-from mt.aio.h5._explain import explained
+from mt.aio.h5._explain import check_open, explained
 from mt.aio.h5._grid import Box, Origin, blocks, origins
 from mt.aio.h5._report import Report
 
@@ -57,6 +57,7 @@ def write_dataset(file: h5py.File, path: str, name: str, data: Any, how: How) ->
         data: whatever `create_dataset` takes
         how: the rest
     """
+    check_open(file, path)
     options = how.options
     with _removed_on_error(file, path, name):
         array = _plain_array(data, options)
