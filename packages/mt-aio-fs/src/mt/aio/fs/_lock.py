@@ -46,12 +46,12 @@ class Lock:
         filepath: the path of the lock
     """
 
-    __slots__ = ("_fd", "_is_held", "_owner", "filepath")
+    __slots__ = ("_fd", "_is_ending", "_is_held", "_owner", "filepath")
 
     def __init__(self, filepath: str) -> None:
         self.filepath = filepath
         self._fd: int | None = None
-        self._is_held = False
+        self._is_held = self._is_ending = False
         self._owner = os.getpid()
 
     def acquire(self) -> None:
@@ -67,12 +67,14 @@ class Lock:
     def release(self) -> None:
         """Give the lock back, if it has been taken. Never raises an OSError."""
         if self._fd is not None and self._is_held:
+            begun, self._is_ending = self._is_ending, True
             with suppress(OSError):
-                if _is_current(self.filepath, self._fd):  # else it has been removed already
+                # The second time the file may be gone, and the next one somebody else's.
+                if not begun or _is_current(self.filepath, self._fd):
                     os.unlink(self.filepath)  # before others can lock it
             with suppress(OSError):
                 _unlock(self._fd)  # a forked child may have the descriptor, too
-            self._is_held = False
+            self._is_held = self._is_ending = False
         self._close()
 
     def _try(self) -> bool:
