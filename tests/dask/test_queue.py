@@ -135,8 +135,8 @@ def test_the_client_s_loop_is_never_blocked(cluster):
 
 
 def test_plain_code_uses_it_too(made):
-    """Its methods have both ways."""
+    """The functions have both ways."""
     q = made()
-    q.put.sync([1])
+    qput_aio.sync(q, [1])
     assert q.qsize.sync() == 1
-    assert q.get.sync(timeout=5) == [1]
+    assert qget_aio.sync(q, timeout=5) == [1]

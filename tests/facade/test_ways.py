@@ -17,6 +17,8 @@ from mt.aio.proc import BgProcessPool
 
 # They hand the mode on to a function that they are given, and are in one themselves.
 RUNNERS = {"arun", "AprocManager.spawn"}
+# `qput_aio` and `qget_aio`, which have both ways, ask for plain methods as other queues have them.
+METHODS = {"DaskQueue.put", "DaskQueue.get"}
 PLACES = ("", ".core", ".fs", ".h5", ".proc", ".manager", ".remote", ".dask")
 
 
@@ -31,7 +33,7 @@ def _asyn_functions():
             if inspect.isclass(thing):
                 members = {f"{name}.{key}": getattr(thing, key) for key in dir(thing)}
             for key, member in members.items():
-                if key not in RUNNERS and "._" not in key and _takes_a_mode(member):
+                if key not in RUNNERS | METHODS and "._" not in key and _takes_a_mode(member):
                     found[f"{module.__name__}.{key}"] = member
     return found
 

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mt.aio.proc import BgProcess
+from mt.aio.proc import BgProcess, _queue
 from mt.aio.proc._exit import links
 from mt.aio.proc.lowlevel import RemoteHost, Station
 
@@ -32,6 +32,12 @@ _SLOW = r"^Executing <.* took [0-9.]+ seconds\n"
 # Seconds for what a test leaves running: a child that coverage counts has to write that down.
 PATIENCE = 5 if "COVERAGE_PROCESS_CONFIG" in os.environ else 0
 resource_tracker.ensure_running()  # it stays with this process, once the first queue is made
+
+
+@pytest.fixture(autouse=True)
+def first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no call of `qput_aio` or `qget_aio` give way for those of the tests before."""
+    monkeypatch.setattr(_queue, "_calls", 0)
 
 
 @pytest.fixture
@@ -109,7 +115,7 @@ def gone() -> Callable[[int], bool]:
 _HEAD = """
 import asyncio, os, queue, signal, sys, threading, time
 from mt.aio.core import srun
-from mt.aio.proc import BgProcess
+from mt.aio.proc import BgProcess, _queue
 
 class Caller(BgProcess):
     def child_handle_message(self, msg):

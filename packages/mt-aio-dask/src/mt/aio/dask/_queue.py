@@ -48,7 +48,6 @@ class DaskQueue:
         """Become the queue of this name on the other side."""
         return DaskQueue, (self.name, None, self.maxsize)
 
-    @asyn
     async def put(
         self,
         obj: Any,
@@ -83,7 +82,6 @@ class DaskQueue:
         except TimeoutError:
             raise Full from None
 
-    @asyn
     async def get(
         self,
         block: bool = True,
