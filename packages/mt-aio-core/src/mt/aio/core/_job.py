@@ -38,6 +38,8 @@ class Job:
         "result",
     )
 
+    pool: Any  # to which it belongs, once it has to wait for its turn in a lane
+
     def __init__(
         self, func: Callable[..., Any], args: tuple[Any, ...], order: Hashable | None, *, kept: bool
     ) -> None:
@@ -45,7 +47,6 @@ class Job:
         self.args = args
         self.order = order
         self.kept = kept
-        self.pool: Any = None  # to which it belongs, while it waits for its turn in a lane
         self.context: Any = copy_context()
         self.cancelled = False
         self.continued = False

@@ -76,13 +76,10 @@ class Pool:
         """How many jobs are in the queue or being run."""
         return self.jobs.qsize() + len(self.running)
 
-    def put(self, job: Job) -> None:
-        """Queue a job, behind those of its lane."""
-        if (job.order is None and not job.kept) or self._enter_lane(job):
-            self.enqueue(job)
-
-    def enqueue(self, job: Job) -> None:
-        """Queue a job whose turn it is."""
+    def put(self, job: Job, *, in_turn: bool = False) -> None:
+        """Queue a job, behind those of its lane unless it is known to be its turn."""
+        if (job.order is not None or job.kept) and not in_turn and not self._enter_lane(job):
+            return
         if not self.serving:
             self._begin()
         self.jobs.put(job)
@@ -117,7 +114,7 @@ class Pool:
                 del self.lanes[job.order]
                 return
             following = lane.popleft()
-        following.pool.enqueue(following)
+        following.pool.put(following, in_turn=True)
 
     def _begin(self) -> None:
         """Start the first thread."""
@@ -144,10 +141,13 @@ class Pool:
         current.cell = cell
         lookout = Lookout(jobs)
         while True:
-            alone = self.serving == 1 and not (held and jobs.empty())
-            job = lookout.get() if alone else self._next()
-            if job is None:
-                return
+            empty = jobs.empty()
+            if self.serving > 1 or (empty and held):
+                job = self._next()
+                if job is None:
+                    return
+            else:
+                job = lookout.get() if empty else jobs.get()
             running.add(job)
             # Only now can `put` see that a job which came meanwhile has to wait.
             if not self.watched and (held or not jobs.empty()):
