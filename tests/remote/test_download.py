@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 
 import pytest
 
@@ -12,15 +11,7 @@ from mt.aio.core import srun
 from mt.aio.fs import exists, read_binary, write_binary
 from mt.aio.h5 import OpenFileH5, h5_load, h5_save
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """Have temporary folders made where the test can see them; none is left."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    yield folder
-    assert os.listdir(folder) == []
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture

@@ -16,15 +16,7 @@ from mt.aio.fs import exists, read_binary, write_binary
 from mt.aio.h5 import CreateFileH5, h5_save
 from mt.aio.remote import _write
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """Have temporary folders made where the test can see them."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    yield folder
-    assert os.listdir(folder) == []
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def _load(url):
