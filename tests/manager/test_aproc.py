@@ -1,0 +1,75 @@
+"""What an aproc is called and where it was sent, and the coroutine that has nothing to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+
+import pytest
+
+from mt.aio.manager._aproc import ACCEPTED, Aproc
+
+
+def _site(name=None):
+    frame = sys._getframe(1)
+    return frame.f_code, frame.f_lasti, name
+
+
+def test_each_is_sent_at_its_own_line():
+    """Also if another call stands before it, and others follow."""
+    line = inspect.currentframe().f_lineno
+    aprocs = [
+        Aproc(None, _site()),
+        Aproc(None, _site()),
+    ]
+    aprocs.append(Aproc(None, _site()))
+    wanted = [f"{__file__}:{line + n}" for n in (2, 3, 5)]
+    assert [aproc.place for aproc in aprocs] == wanted
+
+
+class Own:
+    """An awaitable of somebody's."""
+
+    def __await__(self):
+        """Wait for nothing."""
+        return iter(())
+
+
+def test_names():
+    """A name that somebody gave, else what the code that runs is called, else its kind."""
+
+    async def work():
+        """Do nothing."""
+
+    async def main():
+        tasks = [asyncio.create_task(work()), asyncio.create_task(work(), name="given")]
+        kinds = [*tasks, asyncio.get_running_loop().create_future(), Own()]
+        await asyncio.gather(*tasks)
+        return [Aproc(kind, _site()).name for kind in kinds]
+
+    own = "test_names.<locals>.work"
+    assert asyncio.run(main()) == [own, "given", "Future", "Own"]
+    assert Aproc(Own(), _site("as spawned")).name == "as spawned"
+
+
+def _raised(*args):
+    with pytest.raises(ValueError, match=r"^") as caught:
+        ACCEPTED.throw(*args)
+    return caught.value
+
+
+def test_what_is_thrown_into_an_accepted_one_comes_out():
+    """In each of the ways in which a coroutine can be thrown something."""
+    error = ValueError("x")
+    assert _raised(error) is error
+    assert _raised(ValueError).args == ()
+    assert _raised(ValueError, "x").args == ("x",)
+    with pytest.raises(KeyError) as other:
+        {}["x"]
+    there = other.tb
+    found = _raised(ValueError("y"), None, there).__traceback__
+    while found.tb_next is not None:
+        found = found.tb_next
+    assert found is there
+    assert _raised(error).__traceback__ is not None
