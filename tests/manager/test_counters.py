@@ -83,3 +83,18 @@ def test_send_in_sync_mode():
     command = [sys.executable, "-c", textwrap.dedent(program)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "use spawn(asyn_func, ..., context_vars=context_vars) instead False" in ended.stdout
+
+
+def test_an_aproc_counts_itself(mode):
+    """While it runs it is running, in synchronous mode as well."""
+    seen = []
+
+    async def look(manager, context_vars):
+        seen.append((manager.pending, manager.running, manager.done))
+
+    async def body(context_vars):
+        async with AprocManager() as manager:
+            await manager.spawn(look, manager, context_vars=context_vars)
+
+    mode.run(body)
+    assert seen == [(0, 1, 0)]

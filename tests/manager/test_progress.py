@@ -60,6 +60,19 @@ def test_a_bar_of_tqdm(mode, capfd):
     assert shown.count("\n") == 2
 
 
+def test_a_bar_is_closed_by_an_error_of_the_body(mode, capfd):
+    """It is left as it stands, on a line of its own."""
+
+    async def body(context_vars):
+        async with AprocManager(progress="saving") as manager:
+            await manager.spawn(sleep, 0, context_vars=context_vars)
+            raise ValueError("of the body")
+
+    with pytest.raises(ValueError, match="of the body"):
+        mode.run(body)
+    assert capfd.readouterr().err.endswith("\n")
+
+
 def test_a_bar_knows_how_many_were_sent(async_mode, capfd):
     """Its total counts those that are not done yet."""
 
