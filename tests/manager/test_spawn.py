@@ -104,7 +104,7 @@ def test_raise(mode):
         assert "failing (sent at " in info.value.__notes__[0]
         assert "test_spawn.py:" in info.value.__notes__[0]
         await manager.cleanup()
-        assert (manager.done, manager.failed) == (1, 1)
+        assert (manager.running, manager.done, manager.failed) == (0, 1, 1)
 
     mode.run(body)
 
@@ -115,7 +115,7 @@ def test_silent(mode):
     async def body(context_vars):
         async with AprocManager(handle_exception="silent") as manager:
             await manager.spawn(_fail, "x", context_vars=context_vars)
-        assert manager.failed == 1
+        assert (manager.running, manager.failed) == (0, 1)
 
     mode.run(body)
 
