@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat as modes
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
@@ -13,7 +12,7 @@ from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._atomic import replace as replace_file
 from mt.aio.fs._durability import durability_of
 from mt.aio.fs._folder import FolderFlush, make_folders
-from mt.aio.fs._path import absolute, check_path, order_key
+from mt.aio.fs._path import absolute, check_path, located, order_key
 from mt.aio.fs._remote import remote_of
 from mt.aio.fs._rename import refuse_device, safe_rename
 from mt.aio.fs._tempdir import remove_tree
@@ -120,13 +119,17 @@ async def remove(
 
     **Cancellation**: before it has begun, nothing happens; else it is done when this ends.
     """
-    path = check_path(filepath)
-    if "://" in path and (remote := remote_of(path)) is not None:
-        job = partial(remote.remove, path, tree, missing_ok)
-        await offload(job, context_vars=context_vars, order=path, network=True)
-        return
-    path = absolute(path)
-    await offload(_remove, path, tree, missing_ok, context_vars=context_vars, order=order_key(path))
+    path, key, remote = located(check_path(filepath))
+    remove_it = _remove if remote is None else remote.remove
+    await offload(
+        remove_it,
+        path,
+        tree,
+        missing_ok,
+        context_vars=context_vars,
+        order=key,
+        network=remote is not None,
+    )
 
 
 @asyn
