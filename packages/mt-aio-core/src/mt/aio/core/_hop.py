@@ -82,7 +82,11 @@ class Mailbox:
         """Drop what came for a closed loop; what it should have been told goes to the log."""
         self.armed = False  # what comes later is dropped by its own worker
         while self.jobs:
-            self.jobs.popleft().report()
+            try:
+                job = self.jobs.popleft()
+            except IndexError:  # two workers, or a worker and the thread of a new loop, are at it
+                break
+            job.report()
         self.take_down()
 
     def take_down(self) -> None:
