@@ -197,6 +197,19 @@ def test_a_new_loop_clears_up_after_one_that_is_gone(mailbox):
     assert log == ["it"]
 
 
+def test_loops_may_begin_at_once(monkeypatch):
+    """What other threads add while the mailboxes are looked through is no error."""
+    boxes = WeakValueDictionary()
+
+    def add_another():  # as another thread would
+        boxes.data[1] = lambda: None
+
+    boxes.data[0] = add_another
+    monkeypatch.setattr(_hop, "_mailboxes", boxes)
+    asyncio.run(make_job(int))
+    assert 1 in boxes.data
+
+
 def test_two_may_clear_up_at_once(mailbox):
     """What another thread has taken meanwhile is that thread's to report, and no error."""
     box, _ = mailbox

@@ -62,7 +62,7 @@ class Link:
         self._outbox = self._line.outbox
         self.driver = self._line.driver
         self.owner = os.getpid()
-        links.add(self)
+        links[id(self)] = self
 
     @property
     def pid(self) -> int:
