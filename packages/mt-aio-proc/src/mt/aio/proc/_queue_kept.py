@@ -29,8 +29,12 @@ def kept(q: Any, name: str, make: Callable[[Any], K]) -> K:
     return found
 
 
+def _renew() -> None:
+    """Have a lock that is free, in a forked child: who had it may not be there any more."""
+    global _making  # noqa: PLW0603 - one for the process
+    _making = threading.Lock()
+
+
 _making = threading.Lock()
-if hasattr(os, "register_at_fork"):  # or a child that is forked meanwhile would find it locked
-    os.register_at_fork(
-        before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release
-    )
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
