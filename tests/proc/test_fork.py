@@ -110,3 +110,39 @@ def test_forks_while_threads_begin_with_a_queue(run_program):
     print(sorted(got) == list(range(40)), [producer.exitcode for producer in producers])
     """
     assert run_program(program, "-W", "ignore") == "True [0, 0, 0, 0]\n"
+
+
+def test_a_fork_while_a_thread_pickles(run_program):
+    """A child forked while another thread pickles code can pickle code itself."""
+    program = """
+    import os, signal, threading
+    from mt.aio.core import srun
+    from mt.aio.proc import BgProcess
+
+    begun, gate = threading.Event(), threading.Event()
+
+    class Slow:
+        def __reduce__(self):
+            if not tried:
+                tried.append("with pickle")
+                raise TypeError
+            begun.set()  # with cloudpickle
+            gate.wait(20)
+            return int, ()
+
+    tried = []
+    with BgProcess() as process:
+        thread = threading.Thread(target=srun, args=(process.send, Slow()))
+        thread.start()
+        begun.wait(20)
+        fork = os.fork()
+        if not fork:
+            signal.alarm(15)
+            with BgProcess() as mine:
+                print(srun(mine.send, lambda: 5)(), flush=True)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]))
+        gate.set()
+        thread.join()
+    """
+    assert run_program(program, "-W", "ignore") == "5\n0\n"

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from mt.aio.proc import _zygote
+from mt.aio.proc import _pickling, _zygote
 
 if TYPE_CHECKING:
     from mt.aio.proc._link import Link
@@ -28,6 +28,7 @@ def _disown_all() -> None:
     for link in _all():
         link.disown()
     _zygote.disown()
+    _pickling.renew()
 
 
 def _close_all() -> None:

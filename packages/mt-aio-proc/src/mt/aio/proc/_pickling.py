@@ -100,6 +100,12 @@ def _dumps_code(
     return data
 
 
+def renew() -> None:
+    """Have a lock that is free, in a forked child: who had it may not be there any more."""
+    global _registering  # noqa: PLW0603 - there is one registry
+    _registering = allocate_lock()
+
+
 def not_importable(cls: type) -> list[str]:
     """Name the modules of a class and its bases that a fresh interpreter could not import.
 
