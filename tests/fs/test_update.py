@@ -146,21 +146,19 @@ def test_timeout_names_the_holder(mode, path, held, timeout):
     assert path.read_text() == '{"n": 0}'
 
 
-def test_timeout_behind_this_process(async_mode, path):
+def test_timeout_behind_this_process(async_mode, path, halt):
     """The time spent behind an update of the same process counts, too."""
-    reached, gate = threading.Event(), threading.Event()
 
     def slow(obj):
-        reached.set()
-        assert gate.wait(20)
+        halt()
         count(obj)
 
     async def body(context_vars):
         task = asyncio.create_task(json_update(path, slow, timeout=0.01, context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
+        await halt.reached()
         with pytest.raises(TimeoutError, match="other jobs of this process"):
             await json_update(path, count, timeout=0.1, context_vars=context_vars)
-        gate.set()
+        halt.go_on()
         assert await task == {"n": 1}, "the time ends when its own turn has come"
 
     async_mode.run(body)
@@ -199,23 +197,16 @@ def test_cancelled_while_waiting(async_mode, path, held):
     assert path.read_text() == '{"n": 0}'
 
 
-def test_cancelled_in_the_function(async_mode, path):
+def test_cancelled_in_the_function(async_mode, path, halt):
     """Cancelled while the function runs, an update changes nothing and frees the lock."""
-    reached, gate = threading.Event(), threading.Event()
 
     def slow(obj):
-        reached.set()
-        assert gate.wait(20)
+        halt()
         count(obj)
 
     async def body(context_vars):
         task = asyncio.create_task(json_update(path, slow, context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        await asyncio.sleep(0)
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await halt.cancel(task)
         assert path.read_text() == '{"n": 0}'
         await json_update(path, count, timeout=0, context_vars=context_vars)
 
