@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import _files_limits as limits
 import _files_ways as ways
 from _harness import Case, Figures, Measure, Target, sync_loop, timed_async
 
@@ -25,6 +28,7 @@ def cases(runner: asyncio.Runner, *, quick: bool) -> Iterator[Case]:
             ways.write_sync(path)
         yield from inline_cases(runner, paths)
         yield from durable_cases(runner, paths)
+        yield new_files_case(runner, folder, count)
 
 
 def inline_cases(runner: asyncio.Runner, paths: list[str]) -> Iterator[Case]:
@@ -56,38 +60,25 @@ def durable_cases(runner: asyncio.Runner, paths: list[str]) -> Iterator[Case]:
     before the next begins.
     """
     count = len(paths)
-    few = paths[: max(count // 10, 20)]
-
-    def settled(measure: Measure) -> Measure:
-        def run() -> Figures:
-            os.sync()
-            return measure()
-
-        return run
+    few = paths[: _few(count)]
 
     def at_once(durability: Any) -> Measure:
-        async def body() -> None:
-            await asyncio.gather(
-                *(
-                    fs.write_binary(path, ways.DATA, context_vars=ways.ASYNC, durability=durability)
-                    for path in paths
-                )
-            )
-
-        return settled(lambda: runner.run(timed_async(body, count)))
-
-    async def in_threads() -> None:
-        await asyncio.gather(*(asyncio.to_thread(ways.write_safe, path) for path in paths))
+        return _settled(
+            lambda: runner.run(timed_async(lambda: _gathered(paths, durability), count))
+        )
 
     yield Case(
         f"{count} writes at once, disk, full",
         at_once("full"),
         {
-            "fsync each, one by one": settled(sync_loop(ways.write_safe, few)),
-            "fsync each, to_thread": settled(lambda: runner.run(timed_async(in_threads, count))),
+            "fsync each, one by one": _settled(sync_loop(ways.write_safe, few)),
+            "fsync each, to_thread": _settled(
+                lambda: runner.run(timed_async(lambda: _in_threads(paths), count))
+            ),
+            "no flush, one by one": _settled(sync_loop(limits.replace_unflushed, few)),
         },
         (Target(0.3, "fsync each, one by one"),),
-        notes=f"the contestant that writes one by one writes {len(few)} files",
+        notes=_notes(os.path.dirname(paths[0]), len(few)),
     )
     yield Case(
         f"{count} writes at once, disk, atomic",
@@ -95,3 +86,74 @@ def durable_cases(runner: asyncio.Runner, paths: list[str]) -> Iterator[Case]:
         {"none": at_once("none")},
         (Target(1.5, "none"),),
     )
+
+
+def new_files_case(runner: asyncio.Runner, folder: str, count: int) -> Case:
+    """Write many files at once that were not there before, each turn in a folder of its own.
+
+    Nothing is deleted until the end: an ext4 without a journal does not use the numbers of deleted
+    files again for some minutes, and looks at each of them before it finds one for a new file.
+    """
+    numbers = itertools.count()
+
+    def afresh(count: int, write: Callable[[list[str]], Figures]) -> Measure:
+        def run() -> Figures:
+            place = os.path.join(folder, f"new-{next(numbers)}")
+            os.mkdir(place)
+            paths = [os.path.join(place, str(number)) for number in range(count)]
+            return _settled(lambda: write(paths))()
+
+        return run
+
+    def in_loop(body: Callable[[list[str]], Awaitable[Any]]) -> Measure:
+        return afresh(count, lambda paths: runner.run(timed_async(lambda: body(paths), len(paths))))
+
+    def plain(func: Callable[[str], Any]) -> Measure:
+        return afresh(_few(count), lambda paths: sync_loop(func, paths)())
+
+    return Case(
+        f"{count} new files at once, disk, full",
+        in_loop(lambda paths: _gathered(paths, "full")),
+        {
+            "fsync each, one by one": plain(ways.write_safe),
+            "fsync each, to_thread": in_loop(_in_threads),
+            "no flush, one by one": plain(limits.replace_unflushed),
+        },
+        (Target(0.3, "fsync each, one by one"),),
+        notes=_notes(folder, _few(count)),
+    )
+
+
+def _notes(folder: str, few: int) -> str:
+    device = os.stat(folder).st_dev
+    link = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"
+    journal = Path("/sys/fs/ext4", os.path.basename(os.path.realpath(link)), "journal_task")
+    without = journal.exists() and journal.read_text(encoding="utf-8").strip() == "<none>"
+    return f"the contestants that write one by one write {few} files" + (
+        "; the disk's ext4 has no journal" if without else ""
+    )
+
+
+def _few(count: int) -> int:
+    return max(count // 10, 20)
+
+
+def _settled(measure: Measure) -> Measure:
+    def run() -> Figures:
+        os.sync()
+        return measure()
+
+    return run
+
+
+async def _gathered(paths: list[str], durability: Any) -> None:
+    await asyncio.gather(
+        *(
+            fs.write_binary(path, ways.DATA, context_vars=ways.ASYNC, durability=durability)
+            for path in paths
+        )
+    )
+
+
+async def _in_threads(paths: list[str]) -> None:
+    await asyncio.gather(*(asyncio.to_thread(ways.write_safe, path) for path in paths))

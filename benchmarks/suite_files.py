@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import _files_disk
+import _files_limits as limits
 import _files_ways as ways
 from _harness import (
     Case,
@@ -40,12 +41,17 @@ class Bench(Looped):
     """What the cases share."""
 
     mtbase: Mtbase
+    echo: limits.Echo
     memory: str  # a folder on tmpfs
     quick: bool
 
     def names(self, kind: str, count: int) -> list[str]:
         """Make up the paths of small files."""
         return [os.path.join(self.memory, f"{kind}-{number}") for number in range(count)]
+
+    def wake_ups(self, at_once: int) -> dict[str, Measure | None]:
+        """Give what two wake-ups take, to which one file at a time comes down."""
+        return {"bare wake-ups": sync_loop(self.echo.wake, [""] * 500)} if at_once == 1 else {}
 
     def in_loop(self, body: Callable[[], Awaitable[Any]], count: int = 1) -> Measure:
         """Measure a coroutine function on the event loop."""
@@ -58,6 +64,7 @@ def cases(options: Options) -> Iterator[Case]:
         bench = Bench(
             stack.enter_context(asyncio.Runner()),
             stack.enter_context(Mtbase(options.mtbase, "files")),
+            stack.enter_context(limits.Echo()),
             stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)),
             options.quick,
         )
@@ -91,6 +98,8 @@ def read_cases(bench: Bench, paths: list[str]) -> Iterator[Case]:
                 "to_thread": measure(ways.read_to_thread),
                 "mtbase": bench.mtbase.case("read", paths=paths, at_once=at_once),
                 "synchronous loop": sync_loop(ways.read_sync, paths),
+                "bare system calls": sync_loop(limits.bare_read, paths),
+                **bench.wake_ups(at_once),
             },
             (Target(limit, "aiofiles"),),
         )
@@ -157,45 +166,50 @@ def write_cases(bench: Bench, count: int) -> Iterator[Case]:
     """Write small files to new names; ours atomically, the peers' in place unless said."""
     fresh = iter(range(10**9))
 
-    def measure(way: ways.Way, style: Any) -> Measure:
+    def on_new_names(write: Callable[[list[str]], Figures]) -> Measure:
         def run() -> Figures:
             paths = bench.names(f"write-{next(fresh)}", count)
-            figures = bench.runner.run(timed_async(lambda: style(way, paths), count))
-            remove(paths)
+            figures = write(paths)
+            for path in paths:
+                os.unlink(path)
             return figures
 
         return run
 
-    def mtbase(at_once: int) -> Measure | None:
-        def run() -> Figures:
-            paths = bench.names(f"write-{next(fresh)}", count)
-            ask = bench.mtbase.case("write", paths=paths, at_once=at_once)
-            figures = ask() if ask else {}
-            remove(paths)
-            return figures
+    def in_loop(way: ways.Way, style: Any) -> Measure:
+        return on_new_names(
+            lambda paths: bench.runner.run(timed_async(lambda: style(way, paths), count))
+        )
 
-        return run if bench.mtbase.case("write") else None
+    def mtbase(at_once: int) -> Measure | None:
+        def ask(paths: list[str]) -> Figures:
+            measure = bench.mtbase.case("write", paths=paths, at_once=at_once)
+            return measure() if measure else {}
+
+        return on_new_names(ask) if bench.mtbase.case("write") else None
+
+    def plain(func: Callable[[str], Any]) -> Measure:
+        return on_new_names(lambda paths: sync_loop(func, paths)())
 
     for (name, style, at_once), limit in zip(STYLES, (0.30, 0.25, 0.20), strict=True):
         yield Case(
             f"write_binary, {name}",
-            measure(ways.write_ours, style),
+            in_loop(ways.write_ours, style),
             {
-                "aiofiles": measure(ways.write_aiofiles, style),
-                "aiofiles, atomic": measure(ways.write_aiofiles_atomic, style),
-                "anyio": measure(ways.write_anyio, style),
-                "to_thread": measure(ways.write_to_thread, style),
+                "aiofiles": in_loop(ways.write_aiofiles, style),
+                "aiofiles, atomic": in_loop(ways.write_aiofiles_atomic, style),
+                "anyio": in_loop(ways.write_anyio, style),
+                "to_thread": in_loop(ways.write_to_thread, style),
                 "mtbase": mtbase(at_once),
+                "write_binary, sync mode": plain(
+                    lambda path: srun(fs.write_binary, path, ways.DATA)
+                ),
+                "bare system calls": plain(limits.bare_write),
+                **bench.wake_ups(at_once),
             },
             (Target(limit, "aiofiles"), Target(0.12, "mtbase")),
             notes="ours is atomic and durable, the peers write in place unless said otherwise",
         )
-
-
-def remove(paths: list[str]) -> None:
-    """Delete files."""
-    for path in paths:
-        os.unlink(path)
 
 
 def large_cases(bench: Bench) -> Iterator[Case]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -48,6 +49,46 @@ def pytest_collection_finish() -> None:
 def pytest_sessionfinish() -> None:
     """Show it all again: what plugins load at the end may ask the collector who holds what."""
     gc.unfreeze()
+
+
+class Halt:
+    """A place at which jobs stand still: they call it. Once the test is over, it is open."""
+
+    def __init__(self) -> None:
+        self._reached = threading.Event()
+        self._gate = threading.Event()
+
+    def __call__(self) -> None:
+        """Stand still, in a worker thread, until the test lets go."""
+        self._reached.set()
+        assert self._gate.wait(30), "the test has not let it go on"
+
+    def go_on(self) -> None:
+        """Let all pass from now on."""
+        self._gate.set()
+
+    async def reached(self) -> None:
+        """Return when a job is here."""
+        assert await asyncio.to_thread(self._reached.wait, 30), "no job has come here"
+
+    async def cancel(self, task: asyncio.Task[object], times: int = 1) -> None:
+        """Cancel a task whose job is here: it ends as cancelled, and not before the job has."""
+        await self.reached()
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+            assert not task.done(), "the job is still there"
+        self.go_on()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def halt() -> Iterator[Halt]:
+    """Give a place at which a job can be held, to be cancelled or outrun there."""
+    place = Halt()
+    yield place
+    place.go_on()
 
 
 @pytest.fixture

@@ -61,24 +61,17 @@ def test_the_rest_keeps_its_lane(async_mode):
     assert done == [number for number in range(20) for _ in range(2)]
 
 
-def test_a_cancelled_job_does_the_rest(async_mode):
+def test_a_cancelled_job_does_the_rest(async_mode, halt):
     """A coroutine that is cancelled between the parts ends when the last one is done."""
-    begun, gate, ended = threading.Event(), threading.Event(), []
+    ended = []
 
     def job():
-        begun.set()
-        gate.wait(30)
+        halt()
         return later(lambda: ended.append(True))
 
     async def body(context_vars):
         task = asyncio.ensure_future(offload(job, context_vars=context_vars))
-        while not begun.is_set():
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.sleep(0)
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await halt.cancel(task)
         assert ended == [True]
 
     async_mode.run(body)

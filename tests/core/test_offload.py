@@ -1,4 +1,4 @@
-"""offload, submit and check_cancelled: the way off the event loop."""
+"""offload and submit: the way off the event loop."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 import contextvars
 import gc
 import os
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -15,22 +13,9 @@ import weakref
 import pytest
 
 from mt.aio.core import srun
-from mt.aio.core.lowlevel import MissingModeError, check_cancelled, offload, submit
+from mt.aio.core.lowlevel import MissingModeError, offload, submit
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
-
-
-def _python(source, *args):
-    """Run a program in a fresh interpreter; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", source, *args],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout, done.stderr
 
 
 def test_runs_the_function_where_the_mode_says(mode):
@@ -91,22 +76,6 @@ def test_the_loop_goes_on_meanwhile(async_mode):
     assert async_mode.run(body) is True
 
 
-def test_a_few_threads_do_many_jobs():
-    """Any number of concurrent jobs is done by four threads at most, as long as jobs get done."""
-    source = """
-import asyncio, threading
-from mt.aio.core import _pool
-from mt.aio.core.lowlevel import offload
-_pool.STALL = 10  # on a loaded machine, nothing may get done for a while
-_pool.SLOW = 10
-async def main():
-    jobs = [offload(threading.get_ident, context_vars={"async": True}) for _ in range(2000)]
-    return set(await asyncio.gather(*jobs))
-print(len(asyncio.run(main())) <= 4)
-"""
-    assert _python(source)[0] == "True\n"
-
-
 def test_jobs_that_all_block_get_more_threads(async_mode):
     """When nothing gets done, more threads start: 32 jobs that wait for each other do end."""
     barrier = threading.Barrier(32)
@@ -116,27 +85,6 @@ def test_jobs_that_all_block_get_more_threads(async_mode):
         return sorted(await asyncio.gather(*jobs))
 
     assert async_mode.run(body) == list(range(32))
-
-
-def test_threads_beyond_the_base_end_after_the_rush():
-    """What a rush has started does not stay."""
-    source = """
-import asyncio, threading
-from mt.aio.core.lowlevel import offload
-barrier = threading.Barrier(20)
-async def main():
-    cv = {"async": True}
-    await asyncio.gather(*(offload(barrier.wait, 30, context_vars=cv) for _ in range(20)))
-    for _ in range(100):
-        await offload(int, context_vars=cv)
-asyncio.run(main())
-workers = [t for t in threading.enumerate() if t.name == "mt-aio-worker"]
-deadline = __import__("time").monotonic() + 10
-while sum(t.is_alive() for t in workers) > 4 and __import__("time").monotonic() < deadline:
-    pass
-print(sum(t.is_alive() for t in workers))
-"""
-    assert _python(source)[0] == "4\n"
 
 
 def test_equal_order_keys_run_one_after_the_other(async_mode):
@@ -187,102 +135,6 @@ def test_a_job_does_not_wait_for_its_own_key(async_mode):
     assert async_mode.run(_offload, nested, order="key") == 7
 
 
-def test_cancelling_withdraws_a_job_that_has_not_started(async_mode):
-    """What no thread has taken yet never runs, and the coroutine ends at once."""
-    ran = []
-    gate = threading.Event()
-
-    async def body(context_vars):
-        first = asyncio.ensure_future(offload(gate.wait, 30, context_vars=context_vars, order="k"))
-        second = asyncio.ensure_future(offload(ran.append, 1, context_vars=context_vars, order="k"))
-        await asyncio.sleep(0)
-        second.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await second
-        gate.set()
-        await first
-
-    async_mode.run(body)
-    assert ran == []
-
-
-def test_cancelling_waits_for_a_running_job(async_mode):
-    """The coroutine ends only when the function has, also if cancelled again meanwhile."""
-    started, gate, ended = threading.Event(), threading.Event(), []
-
-    def job():
-        started.set()
-        gate.wait(30)
-        ended.append(True)
-
-    async def body(context_vars):
-        task = asyncio.ensure_future(offload(job, context_vars=context_vars))
-        await offload(started.wait, 30, context_vars=context_vars)
-        for _ in range(3):
-            task.cancel()
-            await asyncio.sleep(0)
-            assert not task.done()
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert ended == [True]
-
-    async_mode.run(body)
-
-
-def test_cancelling_abandons_a_job_that_allows_it(async_mode):
-    """With abandon_on_cancel the coroutine ends at once; the result is dropped."""
-    started, gate = threading.Event(), threading.Event()
-
-    def job():
-        started.set()
-        gate.wait(30)
-
-    async def body(context_vars):
-        task = asyncio.ensure_future(
-            offload(job, context_vars=context_vars, abandon_on_cancel=True)
-        )
-        await offload(started.wait, 30, context_vars=context_vars)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        gate.set()
-
-    async_mode.run(body)
-
-
-def test_check_cancelled_lets_a_running_job_give_up(async_mode):
-    """A cancelled job learns of it where it asks, and can clean up."""
-    started, gate, steps = threading.Event(), threading.Event(), []
-
-    def job():
-        check_cancelled()
-        started.set()
-        gate.wait(30)
-        try:
-            check_cancelled()
-            steps.append("never")
-        finally:
-            steps.append("cleaned up")
-
-    async def body(context_vars):
-        task = asyncio.ensure_future(offload(job, context_vars=context_vars))
-        await offload(started.wait, 30, context_vars=context_vars)
-        task.cancel()
-        asyncio.get_running_loop().call_later(0.001, gate.set)
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    async_mode.run(body)
-    assert steps == ["cleaned up"]
-
-
-def test_check_cancelled_elsewhere_does_nothing():
-    """In sync mode, and in code that no job runs, there is nobody to cancel."""
-    check_cancelled()
-    srun(_offload, check_cancelled)
-
-
 def test_submit_returns_a_future(async_mode):
     """The job starts now; its future can be awaited later."""
 
@@ -298,55 +150,6 @@ def test_submit_needs_a_running_loop():
     """There is no future without a loop."""
     with pytest.raises(RuntimeError, match="no running event loop"):
         submit(int)
-
-
-def test_a_submitted_job_outlives_its_loop_and_its_future():
-    """Nobody keeps the future, the loop is closed, the program ends: the job is done."""
-    source = """
-import asyncio, sys, time
-from mt.aio.core.lowlevel import submit
-def job():
-    time.sleep(0.2)
-    sys.stdout.write("done")
-async def main():
-    submit(job)
-asyncio.run(main())
-"""
-    assert _python(source) == ("done", "")
-
-
-def test_a_submitted_job_that_fails_without_a_loop_is_logged():
-    """An error that no loop can be told of is not lost."""
-    source = """
-import asyncio, time
-from mt.aio.core.lowlevel import submit
-def job():
-    time.sleep(0.2)
-    raise OSError("disk on fire")
-async def main():
-    submit(job, order="/some/file")
-asyncio.run(main())
-"""
-    _, err = _python(source)
-    assert "/some/file failed after its event loop was closed" in err
-    assert "disk on fire" in err
-
-
-def test_cancelling_a_submitted_future_gives_the_job_up(async_mode):
-    """The job is withdrawn or told; the future is cancelled at once."""
-    ran = []
-    gate = threading.Event()
-
-    async def body(context_vars):
-        first = submit(gate.wait, 30, order="k")
-        second = submit(ran.append, 1, order="k")
-        second.cancel()
-        gate.set()
-        await first
-        await offload(int, context_vars=context_vars, order="k")
-
-    async_mode.run(body)
-    assert ran == []
 
 
 def test_many_loops_in_many_threads():
@@ -370,62 +173,6 @@ def test_many_loops_in_many_threads():
     assert results == {n: [divmod(n, i + 1) for i in range(100)] for n in range(8)}
 
 
-def test_closed_loops_are_let_go():
-    """Neither a mailbox nor a late completion keeps a closed loop alive."""
-    source = """
-import asyncio, gc, threading, weakref
-from mt.aio.core.lowlevel import offload, submit
-gates, loops = [], []
-async def main():
-    loops.append(weakref.ref(asyncio.get_running_loop()))
-    gates.append(threading.Event())
-    await offload(int, context_vars={"async": True})
-    submit(gates[-1].wait, 30)
-for _ in range(20):
-    asyncio.run(main())
-    gates[-1].set()
-asyncio.run(offload(int, context_vars={"async": True}))
-import time
-deadline = time.monotonic() + 10
-while sum(loop() is not None for loop in loops) and time.monotonic() < deadline:
-    gc.collect()
-print(sum(loop() is not None for loop in loops))
-"""
-    assert _python(source)[0] == "0\n"
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_works_in_a_forked_child():
-    """A fork takes no threads along; the child gets its own."""
-    source = """
-import asyncio, os
-from mt.aio.core.lowlevel import offload
-async def main():
-    return await offload(os.getpid, context_vars={"async": True})
-assert asyncio.run(main()) == os.getpid()
-child = os.fork()
-if child == 0:
-    os._exit(0 if asyncio.run(main()) == os.getpid() else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-    assert _python("import warnings; warnings.simplefilter('ignore')\n" + source)[0] == "0\n"
-
-
-@pytest.mark.usefixtures("not_counted")
-def test_sync_mode_imports_no_asyncio():
-    """Synchronous mode needs neither asyncio nor a thread."""
-    source = """
-import sys
-from mt.aio.core import srun
-from mt.aio.core.lowlevel import offload
-async def body(context_vars):
-    return await offload(int, "3", context_vars=context_vars, order="k")
-assert srun(body) == 3
-print(sorted({"asyncio", "threading", "mt.aio.core._pool"} & set(sys.modules)))
-"""
-    assert _python(source)[0] == "[]\n"
-
-
 def test_a_result_is_not_kept_alive(async_mode):
     """Neither a worker nor the mailbox holds on to what was returned or given."""
 
@@ -442,34 +189,3 @@ def test_a_result_is_not_kept_alive(async_mode):
         return [reference() for reference in references]
 
     assert async_mode.run(body) == [None, None]
-
-
-def test_what_a_cancelled_job_had_in_hand_is_not_kept_alive(async_mode):
-    """What a function that gave up worked on is let go with it, without a garbage collection."""
-    reached, gate = threading.Event(), threading.Event()
-    references = []
-
-    class Large:
-        pass
-
-    def func():
-        large = Large()
-        references.append(weakref.ref(large))
-        reached.set()
-        gate.wait()
-        check_cancelled()
-
-    async def body(context_vars):
-        task = asyncio.create_task(offload(func, context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        await asyncio.sleep(0)
-        gate.set()
-        await asyncio.wait([task])
-        return references[0]()
-
-    gc.disable()
-    try:
-        assert async_mode.run(body) is None
-    finally:
-        gc.enable()

@@ -13,81 +13,59 @@ from mt.aio.fs import _atomic, write_binary
 
 
 @pytest.fixture
-def held_flush(monkeypatch):
-    """Hold a write at its flush: give what says that it is there, and what lets it go on."""
-    reached, gate = threading.Event(), threading.Event()
-
-    def fsync(fd):
-        reached.set()
-        assert gate.wait(20)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    yield reached, gate
-    gate.set()
+def held_flush(monkeypatch, halt):
+    """Hold a write at its flush."""
+    monkeypatch.setattr(os, "fsync", lambda fd: halt())
+    return halt
 
 
 @pytest.mark.parametrize("existing", [True, False], ids=["replace", "create"])
 def test_unpublished_write_is_abandoned(async_mode, writer, tmp_path, held_flush, existing):
     """A write cancelled before the rename leaves the old content and no temporary file."""
     func, content = writer
-    reached, gate = held_flush
     path = tmp_path / "file"
     if existing:
         path.write_bytes(b"old")
 
     async def body(context_vars):
         task = asyncio.create_task(func(path, content, context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        await asyncio.sleep(0)
-        assert not task.done(), "it ends only when the worker has"
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await held_flush.cancel(task)
         assert os.listdir(tmp_path) == (["file"] if existing else [])
         assert not existing or path.read_bytes() == b"old"
 
     async_mode.run(body)
 
 
-def test_published_write_is_complete(async_mode, tmp_path, monkeypatch):
+def test_published_write_is_complete(async_mode, tmp_path, monkeypatch, halt):
     """A write cancelled after the rename has written the new content."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    reached, gate = threading.Event(), threading.Event()
     real_replace = os.replace
 
     def replace(source, target):
         real_replace(source, target)
-        reached.set()
-        assert gate.wait(20)
+        halt()
 
     monkeypatch.setattr(os, "replace", replace)
 
     async def body(context_vars):
         task = asyncio.create_task(write_binary(path, b"new", context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await halt.cancel(task)
         assert path.read_bytes() == b"new"
 
     async_mode.run(body)
 
 
-def test_large_write_gives_up_between_pieces(async_mode, tmp_path, monkeypatch):
+def test_large_write_gives_up_between_pieces(async_mode, tmp_path, monkeypatch, halt):
     """A large write that is cancelled does not write the rest."""
     monkeypatch.setattr(_atomic, "_PIECE", 1000)
-    reached, gate = threading.Event(), threading.Event()
     pieces = []
     real_write = os.write
 
     def write(fd, data):
         if len(data) == 1000:
             pieces.append(fd)
-            reached.set()
-            assert gate.wait(20)
+            halt()
         return real_write(fd, data)
 
     monkeypatch.setattr(os, "write", write)
@@ -96,12 +74,7 @@ def test_large_write_gives_up_between_pieces(async_mode, tmp_path, monkeypatch):
         task = asyncio.create_task(
             write_binary(tmp_path / "file", bytes(100_000), context_vars=context_vars)
         )
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        await asyncio.sleep(0)
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await halt.cancel(task)
 
     async_mode.run(body)
     assert len(pieces) == 1
@@ -110,29 +83,22 @@ def test_large_write_gives_up_between_pieces(async_mode, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["open", "write", "fchmod", "fsync", "close", "replace"])
-def test_cancelled_at_every_step(async_mode, tmp_path, monkeypatch, step):
+def test_cancelled_at_every_step(async_mode, tmp_path, monkeypatch, halt, step):
     """Cancelled at any system call, a write leaves the whole old or the whole new content."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    reached, gate = threading.Event(), threading.Event()
     real = getattr(os, step)
 
     def hold(*args):
         if threading.current_thread().name == "mt-aio-worker":
-            reached.set()
-            assert gate.wait(20)
+            halt()
         return real(*args)
 
     async def body(context_vars):
         task = asyncio.create_task(
             write_binary(path, b"new", context_vars=context_vars, durability="full")
         )
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        await asyncio.sleep(0)
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await halt.cancel(task)
         expected = b"new" if step == "replace" else b"old"
         assert path.read_bytes() == expected
         assert os.listdir(tmp_path) == ["file"]
@@ -177,18 +143,17 @@ def test_cancelled_after_any_number_of_turns(async_mode, tmp_path):
 
 def test_write_that_never_began(async_mode, tmp_path, held_flush):
     """A write that waits for an earlier one to its path is withdrawn at once."""
-    reached, gate = held_flush
 
     async def body(context_vars):
         path = tmp_path / "file"
         first = asyncio.create_task(write_binary(path, b"1", context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
+        await held_flush.reached()
         second = asyncio.create_task(write_binary(path, b"2", context_vars=context_vars))
         await asyncio.sleep(0)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
-        gate.set()
+        held_flush.go_on()
         assert await first == 1
 
     async_mode.run(body)

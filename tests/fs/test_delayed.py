@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import threading
 
 import pytest
 
@@ -28,22 +27,15 @@ def test_returns_a_future_of_the_number_of_bytes(async_mode, writer, tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_returns_before_the_file_is_written(async_mode, tmp_path, monkeypatch):
+def test_returns_before_the_file_is_written(async_mode, tmp_path, monkeypatch, halt):
     """The future is there while the write is still under way."""
-    gate = threading.Event()
-    real_fsync = os.fsync
-
-    def fsync(fd):
-        gate.wait(20)
-        real_fsync(fd)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", lambda fd: halt())
 
     async def body(context_vars):
         future = await write_binary(tmp_path / "file", b"x", 0o664, context_vars, True)
         assert not future.done()
         assert not (tmp_path / "file").exists()
-        gate.set()
+        halt.go_on()
         assert await future == 1
 
     async_mode.run(body)
@@ -170,25 +162,19 @@ def test_object_that_cannot_be_dumped(async_mode, tmp_path):
     async_mode.run(body)
 
 
-def test_cancelled_future_publishes_nothing(async_mode, tmp_path, monkeypatch):
+def test_cancelled_future_publishes_nothing(async_mode, tmp_path, monkeypatch, halt):
     """Cancelling the future of a write that is not published abandons the write."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    gate, reached = threading.Event(), threading.Event()
-
-    def fsync(fd):
-        reached.set()
-        gate.wait(20)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", lambda fd: halt())
 
     async def body(context_vars):
         first = await write_binary(path, b"one", 0o664, context_vars, True)
         second = await write_binary(path, b"two", 0o664, context_vars, True)
-        await asyncio.to_thread(reached.wait)
+        await halt.reached()
         first.cancel()
         second.cancel()
-        gate.set()
+        halt.go_on()
         await asyncio.wait([first, second])
         third = await write_binary(tmp_path / "other", b"3", 0o664, context_vars)
         assert third == 1

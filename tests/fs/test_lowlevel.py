@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-import threading
 
 import pytest
 
@@ -103,24 +102,17 @@ def test_no_file_mode_by_name(tmp_path, existing, umask):
     assert stat.S_IMODE(path.stat().st_mode) == (0o604 if existing else 0o640)
 
 
-def test_publishing_looks_for_cancellation(async_mode, tmp_path):
+def test_publishing_looks_for_cancellation(async_mode, tmp_path, halt):
     """A replacement whose caller was cancelled is not published."""
-    reached, gate = threading.Event(), threading.Event()
 
     def work():
         new = Replacement(resolve_target(str(tmp_path / "file")))
-        reached.set()
-        assert gate.wait(20)
+        halt()
         new.publish("none")
 
     async def body(context_vars):
         task = asyncio.create_task(offload(work, context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        await asyncio.sleep(0)
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await halt.cancel(task)
 
     async_mode.run(body)
     assert not os.listdir(tmp_path)

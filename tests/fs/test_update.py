@@ -7,13 +7,9 @@ import errno
 import fcntl
 import json
 import os
-import subprocess
-import sys
-import threading
 
 import pytest
 
-from mt.aio.core import srun
 from mt.aio.core.lowlevel import MissingModeError
 from mt.aio.fs import _lock, json_save, json_update
 
@@ -146,21 +142,19 @@ def test_timeout_names_the_holder(mode, path, held, timeout):
     assert path.read_text() == '{"n": 0}'
 
 
-def test_timeout_behind_this_process(async_mode, path):
+def test_timeout_behind_this_process(async_mode, path, halt):
     """The time spent behind an update of the same process counts, too."""
-    reached, gate = threading.Event(), threading.Event()
 
     def slow(obj):
-        reached.set()
-        assert gate.wait(20)
+        halt()
         count(obj)
 
     async def body(context_vars):
         task = asyncio.create_task(json_update(path, slow, timeout=0.01, context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
+        await halt.reached()
         with pytest.raises(TimeoutError, match="other jobs of this process"):
             await json_update(path, count, timeout=0.1, context_vars=context_vars)
-        gate.set()
+        halt.go_on()
         assert await task == {"n": 1}, "the time ends when its own turn has come"
 
     async_mode.run(body)
@@ -199,23 +193,16 @@ def test_cancelled_while_waiting(async_mode, path, held):
     assert path.read_text() == '{"n": 0}'
 
 
-def test_cancelled_in_the_function(async_mode, path):
+def test_cancelled_in_the_function(async_mode, path, halt):
     """Cancelled while the function runs, an update changes nothing and frees the lock."""
-    reached, gate = threading.Event(), threading.Event()
 
     def slow(obj):
-        reached.set()
-        assert gate.wait(20)
+        halt()
         count(obj)
 
     async def body(context_vars):
         task = asyncio.create_task(json_update(path, slow, context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        await asyncio.sleep(0)
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await halt.cancel(task)
         assert path.read_text() == '{"n": 0}'
         await json_update(path, count, timeout=0, context_vars=context_vars)
 
@@ -241,75 +228,6 @@ def test_planted_link(mode, path, tmp_path):
         mode.run(json_update, path, count)
     assert caught.value.errno == errno.ELOOP
     assert victim.read_text() == "x"
-
-
-def test_tasks(async_mode, path):
-    """Of the updates of 100 tasks none is lost."""
-
-    async def body(context_vars):
-        await asyncio.gather(
-            *(json_update(path, count, context_vars=context_vars) for _ in range(100))
-        )
-
-    async_mode.run(body)
-    assert json.loads(path.read_text()) == {"n": 100}
-
-
-UPDATE = """
-import asyncio, sys
-from mt.aio.core import srun
-from mt.aio.fs import json_update
-
-path, mode, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
-
-def count(obj):
-    obj["n"] += 1
-
-async def main():
-    options = {"context_vars": {"async": True}, "durability": "none", "timeout": 60}
-    await asyncio.gather(*(json_update(path, count, **options) for _ in range(times)))
-
-print(flush=True)
-input()
-if mode == "sync":
-    for _ in range(times):
-        srun(json_update, path, count, durability="none", timeout=60)
-else:
-    asyncio.run(main())
-"""
-
-
-@pytest.mark.slow
-def test_tasks_threads_and_processes(path):
-    """Of the updates of 4 processes, 8 tasks and 4 threads at once none is lost."""
-    pipe = subprocess.PIPE
-    others = [
-        subprocess.Popen([sys.executable, "-c", UPDATE, path, name, "25"], stdin=pipe, stdout=pipe)
-        for name in ("sync", "sync", "async", "async")
-    ]
-    for other in others:
-        other.stdout.readline()
-        other.stdin.write(b"\n")
-        other.stdin.flush()
-
-    def update():
-        for _ in range(10):
-            srun(json_update, path, count, durability="none", timeout=60)
-
-    async def main():
-        options = {"context_vars": {"async": True}, "durability": "none", "timeout": 60}
-        await asyncio.gather(*(json_update(path, count, **options) for _ in range(8)))
-
-    threads = [threading.Thread(target=update) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    asyncio.run(main())
-    for thread in threads:
-        thread.join()
-    for other in others:
-        other.communicate()
-    assert json.loads(path.read_text()) == {"n": 4 * 25 + 4 * 10 + 8}
-    assert os.listdir(path.parent) == ["state.json"]
 
 
 def test_lock_file_that_its_holder_removes(path, monkeypatch):

@@ -133,27 +133,25 @@ def test_stopped_early(mode, tree):
     assert mode.run(body) == str(tree)
 
 
-def test_off_the_loop_and_cancelled(async_mode, tree, monkeypatch):
+def test_off_the_loop_and_cancelled(async_mode, tree, monkeypatch, halt):
     """Folders are read in a worker thread; a cancellation ends the wait at once."""
-    reached, gate = threading.Event(), threading.Event()
     threads = []
     real = os.scandir
 
     def scandir(path):
         threads.append(threading.current_thread().name)
-        reached.set()
-        assert gate.wait(20)
+        halt()
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
 
     async def body(context_vars):
         task = asyncio.create_task(_all(tree, context_vars=context_vars))
-        await asyncio.to_thread(reached.wait)
+        await halt.reached()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        gate.set()
+        halt.go_on()
 
     async_mode.run(body)
     assert set(threads) == {"mt-aio-worker"}

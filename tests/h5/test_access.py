@@ -177,25 +177,18 @@ def test_progress_raises(mode, path, data):
 
 
 @pytest.mark.parametrize("options", [GZIP, {}, {"chunks": (100, 10), "compression": "lzf"}])
-def test_cancelled_write(async_mode, path, data, options, monkeypatch):
+def test_cancelled_write(async_mode, path, data, monkeypatch, halt, *, options):
     """A cancelled write ends between two pieces, and the dataset is taken away again."""
     monkeypatch.setattr(_write, "PLAIN_PIECE", 2**17)
     monkeypatch.setattr(_write, "FILTERED_PIECE", 2**17)
-    begun, go_on = threading.Event(), threading.Event()
 
     def progress(done, total):
-        begun.set()
-        assert go_on.wait(30)
+        halt()
 
     async def body(context_vars):
         async with OpenFileH5(path, "a", context_vars) as f:
             task = asyncio.create_task(f.write("y", data, progress=progress, **options))
-            await asyncio.get_running_loop().run_in_executor(None, begun.wait, 30)
-            task.cancel()
-            await asyncio.sleep(0)
-            go_on.set()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            await halt.cancel(task)
             assert "y" not in await f.run(list, f.handle)
 
     async_mode.run(body)

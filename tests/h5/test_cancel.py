@@ -56,17 +56,15 @@ def test_cancelled_in_the_body(async_mode, path, names):
     list(itertools.product(["open", "finish", "abandon"], ["begun", "ended"], [1, 3])),
     ids=str,
 )
-def test_cancelled_while_a_worker_is_at_it(async_mode, path, monkeypatch, step, names):
+def test_cancelled_while_a_worker_is_at_it(async_mode, path, monkeypatch, halt, *, step, names):
     """The coroutine ends when the worker has: all or nothing, and nothing left behind."""
     method, moment, times = step
-    reached, go_on = threading.Event(), threading.Event()
     plain = getattr(implementation.Draft, method)
 
     def gated(draft):
         if moment == "ended":
             plain(draft)
-        reached.set()
-        assert go_on.wait(30)
+        halt()
         if moment == "begun":
             plain(draft)
 
@@ -74,14 +72,7 @@ def test_cancelled_while_a_worker_is_at_it(async_mode, path, monkeypatch, step, 
 
     async def body(context_vars):
         task = asyncio.create_task(_write(path, context_vars, fail=method == "abandon"))
-        await asyncio.get_running_loop().run_in_executor(None, reached.wait, 30)
-        for _ in range(times):
-            task.cancel()
-            await asyncio.sleep(0)
-        assert not task.done()
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await halt.cancel(task, times)
         assert os.listdir(path.parent) == ["file.h5"]
 
     async_mode.run(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import aclosing
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, cast
 
 from mt.aio.core import amap, asyn
@@ -67,13 +67,13 @@ async def read_many(
     is_async(context_vars)  # wanted, also if there is nothing to read
     size = check_size(size)
     source = iter(paths)
-    waiting: list[str] = []
+    waiting: list[tuple[str, Remote | None]] = []  # what serves it: None for a file
     count = 1  # the first content comes soon, and more at a time then
     while True:
         waiting += map(_located, islice(source, count - len(waiting)))
         if not waiting:
             return
-        if (remote := _remote(waiting[0])) is not None:
+        if (remote := waiting[0][1]) is not None:
             read = partial(remote.read, size=size)
             urls = _urls(waiting, source)
             found = amap(read, urls, context_vars=context_vars, max_concurrency=_OBJECTS)
@@ -81,8 +81,9 @@ async def read_many(
                 async for content in found:
                     yield content
             continue
+        files = [path for path, _ in takewhile(_is_file, waiting)]
         contents = await offload(
-            _read_some, waiting, size, context_vars=context_vars, abandon_on_cancel=True
+            _read_some, files, size, context_vars=context_vars, abandon_on_cancel=True
         )
         waiting = waiting[len(contents) :]
         contents.reverse()
@@ -91,30 +92,34 @@ async def read_many(
         count = max(len(waiting), min(4 * count, _MOST_FILES))
 
 
-def _located(path: str | os.PathLike[str]) -> str:
+def _located(path: str | os.PathLike[str]) -> tuple[str, Remote | None]:
     name = check_path(path)
-    return absolute(name) if _remote(name) is None else name
+    if "://" in name and (remote := remote_of(name)) is not None:
+        return name, remote
+    return absolute(name), None
 
 
-def _remote(path: str) -> Remote | None:
-    return remote_of(path) if "://" in path else None
+def _is_file(item: tuple[str, Remote | None]) -> bool:
+    return item[1] is None
 
 
-def _urls(waiting: list[str], source: Iterator[str | os.PathLike[str]]) -> Iterator[str]:
+def _urls(
+    waiting: list[tuple[str, Remote | None]], source: Iterator[str | os.PathLike[str]]
+) -> Iterator[str]:
     """Take the URLs up to the next path, which is left waiting."""
     while True:
         waiting += map(_located, islice(source, not waiting))
-        if not waiting or _remote(waiting[0]) is None:
+        if not waiting or _is_file(waiting[0]):
             return
-        yield waiting.pop(0)
+        yield waiting.pop(0)[0]
 
 
 def _read_some(paths: list[str], size: int | None) -> list[bytes]:
-    """Read the first file, and further ones until there is enough or one fails or is elsewhere."""
+    """Read the first file, and further ones until there is enough or one fails."""
     contents = [read_file(paths[0], size)]
     total = len(contents[0])
     for path in paths[1:]:
-        if total >= _ENOUGH or _remote(path) is not None:
+        if total >= _ENOUGH:
             break
         check_cancelled()
         try:

@@ -19,8 +19,7 @@ from mt.aio.fs._atomic import Replacement, Target, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode, check_text_options
 from mt.aio.fs._durability import durability_of
 from mt.aio.fs._folder import is_crowded, make_folders
-from mt.aio.fs._path import absolute, check_path, order_key
-from mt.aio.fs._remote import remote_of
+from mt.aio.fs._path import check_path, located
 from mt.aio.fs._special import write_special
 
 if TYPE_CHECKING:
@@ -186,16 +185,11 @@ async def write_content(
     The function runs in the hop that writes; before the future is returned if the write is
     delayed, as the caller may change the object after that.
     """
-    path = check_path(filepath)
+    path, key, remote = located(check_path(filepath))
     check_file_mode(file_mode)
     options = (file_mode, durability_of(context_vars, durability), make_dirs, exclusive)
-    write: Writer = _write
-    network = False
-    if "://" in path and (remote := remote_of(path)) is not None:
-        write, key, network = partial(_put, remote.write), path, True
-    else:
-        path = absolute(path)
-        key = order_key(path)
+    write: Writer = _write if remote is None else partial(_put, remote.write)
+    network = remote is not None
     if delayed and is_async(context_vars):
         if not isinstance(content, bytes):
             content = await offload(
