@@ -80,19 +80,22 @@ def test_a_cancelled_job_does_the_rest(async_mode, halt):
 def test_who_expects_to_wait_makes_room(monkeypatch):
     """Jobs that say that they wait are not taken for quick ones: those behind them begin at once.
 
-    The watcher, which would notice in time, is kept from adding threads.
+    The watcher, which would notice in time, is kept from adding threads; all have come when the
+    first is taken.
     """
     monkeypatch.setattr(_pool.Pool, "_adapt", lambda *args, **options: None)
     monkeypatch.setattr(_pool, "_pool", _pool.Pool())
-    barrier = threading.Barrier(8)
+    gate, barrier = threading.Event(), threading.Barrier(8)
 
     def job():
         expect_wait()
         return barrier.wait(30)
 
     async def main():
-        jobs = (offload(job, context_vars={"async": True}) for _ in range(8))
-        return sorted(await asyncio.gather(*jobs))
+        submit(gate.wait, 30)
+        jobs = asyncio.gather(*(offload(job, context_vars={"async": True}) for _ in range(8)))
+        asyncio.get_running_loop().call_soon(gate.set)  # after the first step of each
+        return sorted(await jobs)
 
     assert asyncio.run(main()) == list(range(8))
 
