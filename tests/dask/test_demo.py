@@ -85,4 +85,4 @@ def test_ctrl_c(vanishes):
     assert popen.returncode == 130
     assert errors == "\ninterrupted\n"
     for pid in processes:
-        vanishes(pid, 30)
+        vanishes(pid)
