@@ -169,5 +169,4 @@ def large_case(world: World) -> Case:
         world.run(median_of(1, world.process.send, array)),
         {BARE: world.run(median_of(1, world.bare, array))},
         (Target(1.5, BARE),),
-        rounds=5,
     )
