@@ -279,8 +279,11 @@ def test_another_python(client, caller, monkeypatch):
         srun(process.send, (len, ""))
 
 
-def test_no_scheduler():
+def test_no_scheduler(stopwatch):
     """An address where there is no scheduler: told when the time is up."""
-    host = DaskHost("tcp://127.0.0.1:9", timeout=0.5)
+    host = DaskHost("tcp://127.0.0.1:9", timeout=1.5)
+    assert _stated("there is no scheduler") == DaskHost("tcp://127.0.0.1:9").timeout
+    watch = stopwatch()
     with BgProcess(host=host) as process, pytest.raises(HostLost, match="cannot be reached"):
-        srun(process.send, "x")
+        srun(process.send, "x", SOON)
+    watch.check(1.5)
