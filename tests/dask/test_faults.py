@@ -62,10 +62,14 @@ def lose(gate, stopwatch):
 
 @pytest.fixture
 def both_ways(caller):
-    """Start two processes, one of which is called directly and one by way of the scheduler."""
+    """Start two processes, one of which is called directly and one by way of the scheduler.
+
+    They are patient, so that it is not for want of an answer if something is told at once.
+    """
     with contextlib.ExitStack() as stack:
 
         def start(client, **options):
+            options = {"grace": 20} | options
             hosts = [DaskHost(client, direct=direct, **options) for direct in (True, False)]
             return [stack.enter_context(caller(host=host)) for host in hosts]
 
@@ -168,7 +172,7 @@ class Caller(BgProcess):
         print(text, end="", flush=True)
 
 async def main():
-    hosts = [DaskHost(sys.argv[1], direct=direct) for direct in (True, False)]
+    hosts = [DaskHost(sys.argv[1], direct=direct, grace=20) for direct in (True, False)]
     processes = [Caller(host=host) for host in hosts * 2]
     print(*[await process.send(os.getpid) for process in processes], flush=True)
     await asyncio.gather(*(process.send(busy) for process in processes[:2]))
