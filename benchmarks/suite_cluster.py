@@ -1,4 +1,8 @@
-"""A child on a dask cluster beside a bare dask actor: a scheduler and two workers on loopback."""
+"""Beyond one machine: children on a dask cluster, and small objects in S3.
+
+A child is compared with a bare dask actor; the cluster is a scheduler and two workers on loopback.
+A child on this machine is compared with what it took before there was a choice.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from _harness import Case, Figures, Measure, Options, Target
+from _local_path import local_cases
+from _object_stores import store_cases
 
 from mt.aio.dask import DaskHost
 from mt.aio.proc import BgProcess
@@ -47,6 +53,8 @@ def cases(options: Options) -> Iterator[Case]:
             yield large_case(world)
         finally:
             runner.run(world.close())
+    yield from local_cases(quick=quick)
+    yield from store_cases(quick=quick)
 
 
 @contextmanager
@@ -158,8 +166,8 @@ def large_case(world: World) -> Case:
     array = np.ones(100 << 17)
     return Case(
         "100 MiB array",
-        world.run(median_of(1, world.process.send, array)),
-        {BARE: world.run(median_of(1, world.bare, array))},
+        world.run(median_of(5, world.process.send, array)),
+        {BARE: world.run(median_of(5, world.bare, array))},
         (Target(1.5, BARE),),
-        rounds=5,
+        notes="The medians of five in each round.",
     )

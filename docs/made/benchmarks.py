@@ -25,7 +25,6 @@ TITLES = {
     "manager": "Many aprocs",
     "imports": "Imports",
     "cluster": "Beyond one machine",
-    "remote": "Object stores",
 }
 FIGURES = {
     "time": "time",

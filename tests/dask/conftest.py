@@ -35,6 +35,7 @@ def _load(name: str) -> Any:
 loopback = _load("loopback")
 Cluster = loopback.Cluster
 Elsewhere = _load("elsewhere").Elsewhere
+Stopwatch = _load("stopwatch").Stopwatch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -205,7 +206,7 @@ def start(host, caller, vanishes) -> Iterator[Callable[..., Any]]:
     for process in started:
         process.close(0)
     for pid in pids:
-        vanishes(pid, 30)
+        vanishes(pid)
 
 
 @pytest.fixture(autouse=True)
@@ -216,8 +217,14 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture
-def vanishes() -> Callable[[int, float], None]:
-    """Wait for the end of a process, be it as a zombie; fail if it does not come in time."""
+def stopwatch() -> type[Any]:
+    """Give what counts the seconds that the machine had to give."""
+    return Stopwatch
+
+
+@pytest.fixture
+def vanishes() -> Callable[..., None]:
+    """Wait for the end of a process, be it as a zombie; fail if it comes too late, if at all."""
 
     def gone(pid: int) -> bool:
         try:
@@ -225,10 +232,11 @@ def vanishes() -> Callable[[int, float], None]:
         except psutil.NoSuchProcess:
             return True
 
-    def vanishes(pid: int, seconds: float) -> None:
-        deadline = time.monotonic() + seconds + 5  # a busy machine may be late
+    def vanishes(pid: int, seconds: float = 30) -> None:
+        watch = Stopwatch()
         while not gone(pid):
-            assert time.monotonic() < deadline, "it lives on"
+            assert watch.passed() < 35, "it lives on"
             time.sleep(0.01)
+        watch.check(seconds)
 
     return vanishes

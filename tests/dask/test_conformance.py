@@ -261,25 +261,36 @@ def test_a_pool(host):
 
 
 _SCRIPT = """
+import sys
 from mt.aio.core import srun
 from mt.aio.dask import DaskHost
 from mt.aio.proc import BgProcess
+sys.path.append({folder!r})
+from elsewhere import Elsewhere
 class Doubler(BgProcess):
     def child_handle_message(self, msg):
         return 2 * msg
-doubler = Doubler(host={})
+doubler = Doubler(host={host})
 print(srun(doubler.send, 4))
 """
 
 
-@pytest.mark.parametrize("on", ["local", pytest.param("dask", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "on",
+    [
+        "None",
+        pytest.param("Elsewhere()", marks=pytest.mark.slow),
+        pytest.param("DaskHost({!r}, direct=True)", marks=pytest.mark.slow),
+        pytest.param("DaskHost({!r}, direct=False)", marks=pytest.mark.slow),
+    ],
+    ids=["local", "other process", "dask, direct", "dask, proxied"],
+)
 def test_a_class_of_a_script(on, tmp_path, request):
     """A class of `__main__` works, as does a child that is left to the interpreter's end."""
-    where = None
-    if on == "dask":
-        where = f"DaskHost({request.getfixturevalue('cluster').address!r})"
+    if "Dask" in on:
+        on = on.format(request.getfixturevalue("cluster").address)
     script = tmp_path / "script.py"
-    script.write_text(_SCRIPT.format(where))
+    script.write_text(_SCRIPT.format(host=on, folder=os.path.dirname(__file__)))
     command = [sys.executable, "-W", "ignore", str(script)]
     # asyncio's debug mode says which steps took long, be they dask's own.
     calm = os.environ | {"PYTHONASYNCIODEBUG": "", "PYTHONDEVMODE": ""}

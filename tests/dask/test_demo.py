@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import os
 import signal
 import subprocess
@@ -25,32 +23,32 @@ def what_it_needs(not_counted):
         pytest.importorskip(name)
 
 
-def test_a_cluster_that_is_there(cluster, tmp_path):
+def _run(*arguments):
+    """Run the demo on some files; give what it prints."""
+    command = [sys.executable, "-W", "ignore", str(DEMO), "--children", "2", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_cluster_that_is_there(cluster, client, tmp_path):
     """`--scheduler`: the children are on its workers, who have nothing of ours; all is the same."""
-    spec = importlib.util.spec_from_file_location("demo_of_the_cluster", DEMO)
-    demo = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(demo)
-    names = ["abc.py", "bisect.py", "this.py"]
-    demo.catalogue.sync(names, tmp_path / "sync", 1)
-    with demo.dask_host(cluster.address) as host:
-        asyncio.run(demo.catalogue.aio(names, tmp_path / "cluster", 2, host))
-    one, other = (demo.results(tmp_path / run, names) for run in ("sync", "cluster"))
-    assert one == other
-    assert len(one) == 13
+
+    def children(dask_scheduler):
+        keys = {transition[0] for transition in dask_scheduler.transition_log}
+        return {key for key in keys if str(key).startswith("mt-aio-child-")}
+
+    before = client.run_on_scheduler(children)
+    printed = _run("--limit", 3, "--out", tmp_path, "--scheduler", cluster.address)
+    assert "identical in both modes and on the cluster" in printed
+    assert len(client.run_on_scheduler(children) - before) == 2
+    assert (tmp_path / "cluster" / "lines.h5").is_file()
 
 
 def test_a_cluster_of_its_own(tmp_path):
     """`--cluster`: it is started and stopped, and what it made is the same."""
-    command = [sys.executable, "-W", "ignore", str(DEMO), "--limit", "4", "--children", "2"]
-    done = subprocess.run(
-        [*command, "--cluster", "--out", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "identical in both modes and on the cluster" in done.stdout
+    printed = _run("--limit", 4, "--out", tmp_path, "--cluster")
+    assert "identical in both modes and on the cluster" in printed
     assert (tmp_path / "cluster" / "lines.h5").is_file()
 
 
@@ -85,4 +83,4 @@ def test_ctrl_c(vanishes):
     assert popen.returncode == 130
     assert errors == "\ninterrupted\n"
     for pid in processes:
-        vanishes(pid, 30)
+        vanishes(pid)

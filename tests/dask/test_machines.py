@@ -9,7 +9,7 @@ import os
 import pytest
 
 from mt.aio.core import srun
-from mt.aio.dask import DaskHost, queue
+from mt.aio.dask import DaskHost, _below, queue
 from mt.aio.proc import qget_aio, qput_aio
 from mt.aio.proc.lowlevel import HostLost
 
@@ -30,6 +30,40 @@ def test_nothing_of_ours_is_installed_there(client, factory, caller):
         files = srun(process.send, (what_is_there,))
     assert all(file.startswith(str(factory.folder)) for file in files)
     assert client.submit(importlib.util.find_spec, "mt", pure=False).result(30) is None
+
+
+async def _refused():
+    raise OSError("no way there")
+
+
+async def _silent():
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("connect", "timeout", "told"),
+    [(_refused, 20, "no way there"), (_silent, 0.5, "could not be started within 0.5 s")],
+)
+def test_a_worker_that_cannot_be_reached(  # noqa: PLR0917 - fixtures
+    client, caller, connect, timeout, told, monkeypatch
+):
+    """The scheduler passes the calls on, unless they were to be direct: that is told, then."""
+    host = DaskHost(client, grace=20)
+    insisting = DaskHost(client, direct=True, timeout=timeout)
+    execute = _below.execute
+
+    async def far(*args, direct):
+        if direct:
+            await connect()
+        return await execute(*args, direct=direct)
+
+    monkeypatch.setattr(_below, "execute", far)
+    # The process has its 20 s by then: only the first call, which is tried directly, has less.
+    monkeypatch.setattr(_below, "check", lambda client: setattr(host, "grace", 0.1))
+    with caller(host=host) as process:
+        assert srun(process.send, (len, "abc")) == 3
+    with caller(host=insisting) as process, pytest.raises(HostLost, match=told):
+        srun(process.send, (len, ""))
 
 
 @pytest.fixture

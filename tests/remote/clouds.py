@@ -32,18 +32,60 @@ class Cloud:
         self.objects: dict[str, tuple[bytes, int]] = {}
         self.parts: dict[str, dict[str, bytes]] = {}
         self.versions = itertools.count(1)
+        self.serving = True
         self.connections: set[socket.socket] = set()
+        self.changed = threading.Condition()
 
     def put(self, key: str, data: bytes) -> int:
         """Keep an object, and give its version."""
         self.objects[key] = data, next(self.versions)
         return self.objects[key][1]
 
+    def come(self, connection: socket.socket) -> None:
+        """Take note of a connection."""
+        with self.changed:
+            self.connections.add(connection)
+            if not self.serving:
+                self._cut(connection)
+
+    def go(self, connection: socket.socket) -> None:
+        """Take note that it is closed."""
+        with self.changed:
+            self.connections.discard(connection)
+            self.changed.notify_all()
+
     def drop(self) -> None:
-        """Close the connections that clients have left idle."""
-        for each in list(self.connections):
-            with suppress(OSError):  # closed just now
-                each.shutdown(socket.SHUT_RDWR)
+        """Close what connections clients have left, and those that a client is only making now."""
+        with self.changed:
+            self.serving = False
+            for each in self.connections:
+                self._cut(each)
+            assert self.changed.wait_for(lambda: not self.connections, 50)
+
+    @staticmethod
+    def _cut(connection: socket.socket) -> None:
+        with suppress(OSError):  # the client has closed it just now
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+class Server(ThreadingHTTPServer):
+    """Tells of its connections."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: type[Handler], content: Cloud) -> None:
+        self.content = content
+        super().__init__(("127.0.0.1", 0), partial(handler, content))
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, in a thread."""
+        self.content.come(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        super().shutdown_request(request)
+        self.content.go(request)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,16 +102,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         """Keep quiet."""
-
-    def setup(self) -> None:
-        """Note the connection."""
-        self.cloud.connections.add(self.request)
-        super().setup()
-
-    def finish(self) -> None:
-        """Forget it."""
-        self.cloud.connections.discard(self.request)
-        super().finish()
 
     def serve(self) -> None:
         """Answer a request."""
@@ -308,8 +340,7 @@ def cloud(scheme: str) -> Iterator[tuple[Cloud, dict[str, Any]]]:
     """Serve a store of a scheme: what it has, and what `configure` needs."""
     handler, options = SCHEMES[scheme]
     content = Cloud()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, content))
-    server.daemon_threads = True
+    server = Server(handler, content)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     client = {"client_options": {"allow_http": True}}

@@ -23,6 +23,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from mt.aio import remote
+from mt.aio.fs import read_binary, write_binary
 
 SECRET = "SeCrEt+of/nobody"
 OPTIONS = {"access_key_id": "AKIANOBODY", "secret_access_key": SECRET, "region": "us-east-1"}
@@ -232,6 +233,20 @@ def s3(fresh: str) -> str:
 def root(request: pytest.FixtureRequest, fresh: str) -> str:
     """The URL of an empty folder, in the memory and in the S3 server."""
     return f"s3://bucket/{fresh}" if request.param == "s3" else f"memory://{fresh}/folder"
+
+
+@pytest.fixture
+def only_the_first(mode: Any) -> Callable[[str], None]:
+    """Check that of two exclusive writes to a URL the second one is refused."""
+
+    def check(url: str) -> None:
+        mode.run(write_binary, url, b"1", exclusive=True)
+        with pytest.raises(FileExistsError) as raised:
+            mode.run(write_binary, url, b"2", exclusive=True)
+        assert raised.value.filename == url
+        assert mode.run(read_binary, url) == b"1"
+
+    return check
 
 
 class _Quiet(SimpleHTTPRequestHandler):

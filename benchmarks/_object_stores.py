@@ -15,7 +15,7 @@ from typing import Any
 import obstore
 import s3fs
 from _fixed_server import fixed_server
-from _harness import Case, Figures, Measure, Options, Target, timed, timed_async
+from _harness import Case, Figures, Measure, Target, timed, timed_async
 from _s3_server import OPTIONS, s3_server
 from obstore.store import S3Store
 
@@ -32,20 +32,22 @@ CONTENT = bytes(1024)
 Read = Callable[[str], Awaitable[Any]]
 
 
-def cases(options: Options) -> Iterator[Case]:
-    """Give the cases of this suite."""
+def store_cases(*, quick: bool) -> Iterator[Case]:
+    """Read and write small objects."""
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
-        address = stack.enter_context(s3_server(BUCKET))
-        names = [f"{BUCKET}/small/{number}" for number in range(50 if options.quick else 200)]
-        peers = _clients(stack, runner, address, BUCKET)
-        for name in names:
+        names = [f"small/{number}" for number in range(50 if quick else 200)]
+        moto = stack.enter_context(s3_server(BUCKET))
+        peers = _clients(stack, runner, moto, BUCKET)
+        ours = [f"{BUCKET}/{name}" for name in names]
+        for name in ours:
             srun(write_binary, f"s3://{name}", CONTENT)
-        yield from read_cases(runner, names, *peers)
-        yield from write_cases(runner, names, *peers)
-        address = stack.enter_context(fixed_server(len(CONTENT)))
-        names = [f"{FIXED}/small/{number}" for number in range(len(names))]
-        yield fixed_case(runner, names, *_clients(stack, runner, address, FIXED))
+        yield moto_case(runner, ours, *peers)
+        fixed = stack.enter_context(fixed_server(len(CONTENT)))
+        at_fixed = _clients(stack, runner, fixed, FIXED)
+        yield fixed_case(runner, [f"{FIXED}/{name}" for name in names], *at_fixed)
+        yield plain_case(ours, peers[1])
+        yield write_case(runner, ours, *peers)
 
 
 def _clients(
@@ -93,27 +95,29 @@ def _readers(
     return measure(ours), {"s3fs": measure(by_s3fs), "obstore": measure(by_obstore)}
 
 
+def moto_case(runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store) -> Case:
+    """Read from moto's server, several at a time."""
+    return Case(
+        f"{len(names)} S3 objects of 1 KiB read, {AT_ONCE} at a time: moto's server",
+        *_readers(runner, names, peer, store),
+        (Target(0.33, "s3fs"),),
+        notes="most of the time is moto's own, which all wait for: with obstore itself, too, the "
+        "ratio is what the line `obstore` says; the next case has a server that does little",
+    )
+
+
 def fixed_case(runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store) -> Case:
     """Read from a server that costs next to nothing."""
     return Case(
-        f"read {len(names)} objects of 1 KiB, {AT_ONCE} at a time, of a server that does little",
+        f"{len(names)} S3 objects of 1 KiB read, {AT_ONCE} at a time: a server that does little",
         *_readers(runner, names, peer, store),
         (Target(0.33, "s3fs"),),
         notes="what the clients themselves take: the server sends one answer to all requests",
     )
 
 
-def read_cases(
-    runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store
-) -> Iterator[Case]:
-    """Read small objects, several at a time, and one after the other without a loop."""
-    yield Case(
-        f"read {len(names)} objects of 1 KiB, {AT_ONCE} at a time",
-        *_readers(runner, names, peer, store),
-        (Target(0.33, "s3fs"),),
-        notes="most of the time is moto's own, which all wait for: with obstore itself, too, the "
-        "ratio is what the line `obstore` says; the last case has a server that does little",
-    )
+def plain_case(names: list[str], store: S3Store) -> Case:
+    """Read one after the other, without a loop."""
 
     def sync() -> None:
         for name in names:
@@ -123,16 +127,14 @@ def read_cases(
         for name in names:
             obstore.get(store, name.partition("/")[2]).bytes().to_bytes()
 
-    yield Case(
-        f"read {len(names)} objects of 1 KiB, no loop",
+    return Case(
+        f"{len(names)} S3 objects of 1 KiB read, no loop: moto's server",
         lambda: timed(sync, len(names)),
         {"obstore": lambda: timed(plain, len(names))},
     )
 
 
-def write_cases(
-    runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store
-) -> Iterator[Case]:
+def write_case(runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store) -> Case:
     """Write small objects, several at a time."""
 
     async def ours(name: str) -> None:
@@ -147,8 +149,8 @@ def write_cases(
     def measure(write: Read) -> Measure:
         return _several(runner, write, names)
 
-    yield Case(
-        f"write {len(names)} objects of 1 KiB, {AT_ONCE} at a time",
+    return Case(
+        f"{len(names)} S3 objects of 1 KiB written, {AT_ONCE} at a time: moto's server",
         measure(ours),
         {"s3fs": measure(by_s3fs), "obstore": measure(by_obstore)},
     )
