@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from mt.aio.manager import AprocManager, CleanupTimeoutError
 from mt.aio.manager._aproc import ACCEPTED, Aproc
 
 
@@ -26,6 +27,35 @@ def test_each_is_sent_at_its_own_line():
     aprocs.append(Aproc(None, _site()))
     wanted = [f"{__file__}:{line + n}" for n in (2, 3, 5)]
     assert [aproc.place for aproc in aprocs] == wanted
+
+
+def test_calls_in_a_row_have_their_own_places(async_mode, waiting):
+    """Those of one function, and those of two whose code looks alike."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+
+        def twice():
+            return (
+                manager.send(waiting()),
+                manager.send(waiting()),
+            )
+
+        def twin():
+            return manager.send(waiting())
+
+        def other_twin():
+            return manager.send(waiting())
+
+        for send in (twice, twin, other_twin):
+            send()
+        with pytest.raises(CleanupTimeoutError) as caught:
+            await manager.cleanup(timeout=0)
+        first, *lines = (func.__code__.co_firstlineno for func in (twice, twin, other_twin))
+        wanted = [first + 2, first + 3, *(line + 1 for line in lines)]
+        assert [cut.place for cut in caught.value.cut_off] == [f"{__file__}:{n}" for n in wanted]
+
+    async_mode.run(body)
 
 
 class Own:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import pickle
+import weakref
 
 import pytest
 
@@ -60,6 +62,25 @@ def test_timeout_and_errors(async_mode, failing, waiting):
         await manager.cleanup()
 
     async_mode.run(body)
+
+
+def test_the_error_is_let_go(async_mode, waiting):
+    """It is in no cycle: whoever drops it has what its traceback refers to freed at once."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(waiting())
+        try:
+            await manager.cleanup(timeout=0)
+        except CleanupTimeoutError as error:
+            alive = weakref.ref(error)
+        assert alive() is None
+
+    gc.disable()
+    try:
+        async_mode.run(body)
+    finally:
+        gc.enable()
 
 
 def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode, turns, waiting):
