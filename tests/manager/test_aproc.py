@@ -29,6 +29,17 @@ def test_each_is_sent_at_its_own_line():
     assert [aproc.place for aproc in aprocs] == wanted
 
 
+def test_an_instruction_has_the_line_that_begins_there():
+    """If it has none, the place is where its function begins."""
+    code, instruction, _ = _site()
+    lines = [(begin, number) for begin, _, number in code.co_lines() if number is not None]
+    for begin, number in lines:
+        assert Aproc(None, (code, begin, None)).place == f"{__file__}:{number}"
+    bare = code.replace(co_linetable=b"\xff" * len(code.co_code))  # spans without a line
+    place = Aproc(None, (bare, instruction, None)).place
+    assert place == f"{__file__}:{code.co_firstlineno}"
+
+
 def test_calls_in_a_row_have_their_own_places(async_mode, waiting):
     """Those of one function, and those of two whose code looks alike."""
 
@@ -89,6 +100,13 @@ def _raised(*args):
     return caught.value
 
 
+def _traces(error):
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
 def test_what_is_thrown_into_an_accepted_one_comes_out():
     """In each of the ways in which a coroutine can be thrown something."""
     error = ValueError("x")
@@ -97,9 +115,6 @@ def test_what_is_thrown_into_an_accepted_one_comes_out():
     assert _raised(ValueError, "x").args == ("x",)
     with pytest.raises(KeyError) as other:
         {}["x"]
-    there = other.tb
-    found = _raised(ValueError("y"), None, there).__traceback__
-    while found.tb_next is not None:
-        found = found.tb_next
-    assert found is there
-    assert _raised(error).__traceback__ is not None
+    assert other.tb in _traces(_raised(ValueError("y"), None, other.tb))
+    before = error.__traceback__
+    assert before in _traces(_raised(error))

@@ -167,7 +167,6 @@ class Desk:
         # Callbacks share a context, unless they call the user's code (which wants the sender's).
         self._context = None if self._calls_out else copy_context()
         self._crowd.clear()  # whoever waited on an earlier loop waits no longer
-        self._wanted = False
         # What `create_task` of such a loop does is, without a task factory, to make a Task.
         plain = type(loop).create_task is asyncio.BaseEventLoop.create_task
         self._quick = loop if plain else self
