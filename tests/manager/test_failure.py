@@ -9,6 +9,7 @@ import weakref
 
 import pytest
 
+from mt.aio.core import sleep
 from mt.aio.manager import AprocManager
 
 
@@ -253,3 +254,29 @@ def test_a_reported_error_is_released(async_mode, turns, failing):
         assert alive() is None
 
     async_mode.run(body)
+
+
+def test_a_reported_error_is_in_no_cycle(mode):
+    """Whoever drops it has what its traceback refers to freed at once."""
+
+    class OwnError(Exception):
+        """One that can be referred to weakly."""
+
+    async def fail(context_vars):
+        raise OwnError
+
+    async def body(context_vars):
+        manager = AprocManager()
+        try:
+            await manager.spawn(fail, context_vars=context_vars)
+            await manager.cleanup()
+        except OwnError as error:
+            alive = weakref.ref(error)
+        await sleep(0, context_vars=context_vars)
+        assert alive() is None
+
+    gc.disable()
+    try:
+        mode.run(body)
+    finally:
+        gc.enable()
