@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Coroutine
 
 import pytest
 
@@ -36,6 +37,37 @@ def test_other_awaitables(async_mode, turns, make_load):
         await sending
         await manager.cleanup()
         assert foreign.used
+
+    async_mode.run(body)
+
+
+class _Own(Coroutine):
+    """A coroutine of another kind, such as Cython's, which ends at once."""
+
+    task = None
+
+    def send(self, value):
+        self.task = asyncio.current_task()
+        raise StopIteration
+
+    def throw(self, error):
+        raise error
+
+    def __await__(self):
+        yield
+
+
+def test_what_others_are_called(async_mode):
+    """A coroutine of another kind has its own name and task, an awaitable that of its class."""
+
+    async def body(context_vars):
+        names = []
+        own = _Own()
+        async with AprocManager(1, on_done=lambda name, error: names.append(name)) as manager:
+            for aproc in (_Foreign(), own):
+                await manager.send(aproc)
+        assert own.task.get_coro() is own
+        assert names == ["_Foreign", "_Own"]
 
     async_mode.run(body)
 

@@ -113,11 +113,11 @@ class Desk:
 
     def _start(self, coro: Any, site: Site, context: Any) -> None:
         assert self._loop is not None  # noqa: S101  # likewise
+        name = site[2] or getattr(coro, "__qualname__", None) or type(coro).__qualname__
         if type(coro) is not CoroutineType:
             coro = _as_coroutine(coro)
         self._starting += 1
         try:
-            name = site[2] or getattr(coro, "__qualname__", None)
             task = self._loop.create_task(coro, name=name, context=context)
         finally:
             self._starting -= 1
@@ -249,7 +249,7 @@ class Desk:
             wake(aproc.waiter)
         while self._crowd and len(self._running) <= self.max_concurrency:
             wake(self._crowd.popleft())
-        if self._cleaners and not self._busy():
+        if not self._busy():
             for cleaner in self._cleaners:
                 wake(cleaner)
         self._wanted = bool(self._held or self._crowd or self._cleaners)
@@ -278,7 +278,7 @@ def wake(waiter: asyncio.Future[None] | None) -> None:
 def _is_future(awaitable: object) -> TypeGuard[asyncio.Future[Any]]:
     import asyncio
 
-    return not asyncio.iscoroutine(awaitable) and asyncio.isfuture(awaitable)
+    return asyncio.isfuture(awaitable)
 
 
 def _as_coroutine(awaitable: Any) -> Any:

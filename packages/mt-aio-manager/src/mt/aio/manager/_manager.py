@@ -131,8 +131,8 @@ class AprocManager(Closing):
         Args:
             aproc: a future or task, which runs already; or a coroutine or another awaitable,
                 which the manager starts as soon as there is a slot, in a task named after its
-                `async def`. If its result is a future in turn, as that of a delayed write is,
-                the aproc lasts until that one is done.
+                `async def` or its class. If its result is a future in turn, as that of a delayed
+                write is, the aproc lasts until that one is done.
 
         Returns:
             A coroutine to be awaited. `send` is no coroutine function by itself, and
