@@ -85,8 +85,8 @@ def test_a_task_factory_is_used(async_mode):
     async_mode.run(body)
 
 
-@pytest.mark.parametrize("held_back", [False, True])
-def test_the_user_s_code_is_called_in_the_sender_s_context(async_mode, held_back):
+@pytest.mark.parametrize(("limit", "before"), [(1, 0), (1, 1), (2, 1)])
+def test_the_user_s_code_is_called_in_the_sender_s_context(async_mode, limit, before):
     """A logger that looks at a context variable sees its value at the call of send."""
 
     async def body(context_vars):
@@ -105,8 +105,12 @@ def test_the_user_s_code_is_called_in_the_sender_s_context(async_mode, held_back
             if error is not None:
                 seen.append(("on_done", variable.get()))
 
-        for manager in (AprocManager(1, "warn", Logger()), AprocManager(1, "silent", on_done=note)):
-            if held_back:
+        for manager in (
+            AprocManager(limit, "warn", Logger()),
+            AprocManager(limit, "silent", on_done=note),
+        ):
+            variable.set("an earlier one's")
+            for _ in range(before):
                 await manager.send(asyncio.sleep(0))
             variable.set("the sender's")
             sending = asyncio.ensure_future(manager.send(fail()))
