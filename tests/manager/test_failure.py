@@ -29,7 +29,8 @@ def test_raise_from_cleanup(async_mode, failing):
     async_mode.run(body)
 
 
-def test_raise_from_the_next_send(async_mode, turns, failing):
+@pytest.mark.parametrize("as_task", [False, True])
+def test_raise_from_the_next_send(async_mode, turns, failing, as_task):
     """The next send takes its aproc over first, then raises the error of an earlier one."""
 
     async def body(context_vars):
@@ -42,7 +43,7 @@ def test_raise_from_the_next_send(async_mode, turns, failing):
         await manager.send(failing(ValueError("x")))
         await turns()
         with pytest.raises(ValueError, match="x"):
-            await manager.send(good())
+            await manager.send(asyncio.ensure_future(good()) if as_task else good())
         await manager.cleanup()
         assert done == [1]
 

@@ -178,9 +178,7 @@ class Desk:
 
     def _inside(self) -> bool:
         """Tell whether one of the manager's own aprocs is asking."""
-        if self._starting or not self._running:
-            return self._starting > 0
-        return self._current_task(self._loop) in self._running
+        return self._starting > 0 or self._current_task(self._loop) in self._running
 
     def _has_slot(self) -> bool:
         return len(self._running) + self._starting < self.max_concurrency
