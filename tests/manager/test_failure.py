@@ -29,21 +29,27 @@ def test_raise_from_cleanup(async_mode, failing):
     async_mode.run(body)
 
 
-@pytest.mark.parametrize("as_task", [False, True])
-def test_raise_from_the_next_send(async_mode, turns, failing, as_task):
+@pytest.mark.parametrize("kind", ["coroutine", "task", "spawned"])
+def test_raise_from_the_next_send(async_mode, turns, failing, kind):
     """The next send takes its aproc over first, then raises the error of an earlier one."""
 
     async def body(context_vars):
         manager = AprocManager()
         done = []
 
-        async def good():
+        async def good(context_vars):
             done.append(1)
 
         await manager.send(failing(ValueError("x")))
         await turns()
+        if kind == "spawned":
+            sending = manager.spawn(good, context_vars=context_vars)
+        elif kind == "task":
+            sending = manager.send(asyncio.ensure_future(good(context_vars)))
+        else:
+            sending = manager.send(good(context_vars))
         with pytest.raises(ValueError, match="x"):
-            await manager.send(asyncio.ensure_future(good()) if as_task else good())
+            await sending
         await manager.cleanup()
         assert done == [1]
 
