@@ -64,6 +64,19 @@ def test_timeout_and_errors(async_mode, failing, waiting):
     async_mode.run(body)
 
 
+def test_two_cleanups_at_once(async_mode, waiting):
+    """Both tell what became of the aproc that both cut off."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(waiting())
+        cleanups = [manager.cleanup(timeout=0) for _ in range(2)]
+        errors = await asyncio.gather(*cleanups, return_exceptions=True)
+        assert [[cut.state for cut in error.cut_off] for error in errors] == [["cancelled"]] * 2
+
+    async_mode.run(body)
+
+
 def test_the_error_is_let_go(async_mode, waiting):
     """It is in no cycle: whoever drops it has what its traceback refers to freed at once."""
 
