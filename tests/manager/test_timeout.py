@@ -207,6 +207,27 @@ def test_an_aproc_that_answers_with_a_future(async_mode, monkeypatch, turns, wai
     async_mode.run(body)
 
 
+def test_an_aproc_that_answers_with_a_future_that_is_done(async_mode, turns, waiting):
+    """One that is cut off but has brought its work to an end is not reported."""
+
+    async def body(context_vars):
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+
+        async def end():
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting()
+            return done
+
+        manager = AprocManager()
+        await manager.send(end())
+        await turns()
+        await manager.cleanup(timeout=0)
+        assert (manager.running, manager.done, manager.failed) == (0, 1, 0)
+
+    async_mode.run(body)
+
+
 def test_time_is_over_just_when_a_slot_gets_free(async_mode, turns):
     """What is held then does not start any more; other awaitables are dropped as coroutines are."""
 
