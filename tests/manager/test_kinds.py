@@ -131,6 +131,25 @@ def test_an_aproc_may_send_to_its_own_manager(async_mode, returning):
     async_mode.run(body)
 
 
+def test_an_aproc_does_not_wait_for_what_only_it_can_end(async_mode):
+    """A future that it sends to its own manager, above the limit, least of all."""
+
+    async def body(context_vars):
+        manager = AprocManager(1)
+
+        async def aproc():
+            future = asyncio.get_running_loop().create_future()
+            await manager.send(future)
+            future.set_result(None)
+
+        await manager.send(aproc())
+        async with asyncio.timeout(30):  # or it waits for ever
+            await manager.cleanup()
+        assert (manager.done, manager.failed) == (2, 0)
+
+    async_mode.run(body)
+
+
 def test_an_aproc_cannot_clean_up_its_own_manager(async_mode):
     """It would wait for itself."""
 
