@@ -213,6 +213,16 @@ def test_lanes_and_promises_leave_nothing(pool):
     assert not pool.kept
 
 
+def test_a_pool_beside_another(pool):
+    """They have their lanes in common, and so the lock; each has its own jobs and promises."""
+    other = _pool.Pool(beside=pool)
+    assert other.lock is pool.lock
+    assert other.lanes is pool.lanes
+    assert other.kept is not pool.kept
+    assert other.jobs is not pool.jobs
+    assert _pool._network.lock is _pool._pool.lock
+
+
 def test_who_runs_no_job_announces_no_wait(pool, monkeypatch):
     """`expect_wait` is for jobs: elsewhere it does nothing."""
     monkeypatch.setattr(_pool, "_pool", pool)

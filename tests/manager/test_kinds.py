@@ -168,6 +168,7 @@ def test_eager_tasks_respect_the_limit(make_load):
     load = make_load()
 
     async def nested(manager):
+        assert manager.running == 1
         load.now += 1
         await manager.send(load.aproc())
         load.most = max(load.most, load.now)
