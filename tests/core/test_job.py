@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import weakref
+from queue import SimpleQueue
 
 import pytest
 
-from mt.aio.core._job import Job
+from mt.aio.core import _pool
+from mt.aio.core._job import Job, current
 
 
 class Thing:
@@ -59,3 +61,36 @@ def test_what_a_job_is_called():
     assert Job(int, (), "/a/file", kept=True).describe() == "/a/file"
     assert Job(int, (), 0, kept=True).describe() == "0"
     assert Job(int, (), None, kept=True).describe() == "a job"
+
+
+def test_a_thread_keeps_no_job_while_it_waits():
+    """Or the last result would live until the next job comes."""
+    results = []
+
+    class End(BaseException):
+        pass
+
+    class Waiting(SimpleQueue):
+        def get(self, *args, **kwargs):
+            if self.empty():
+                seen.extend(result() for result in results)
+                raise End
+            return super().get(*args, **kwargs)
+
+    def work():
+        thing = Thing()
+        results.append(weakref.ref(thing))
+        return thing
+
+    pool, seen = _pool.Pool(), []
+    pool.jobs = Waiting()
+    pool.serving = 1
+    for _ in range(2):
+        pool.jobs.put(Job(work, (), None, kept=False))
+    pool.watched = True
+    try:
+        with pytest.raises(End):
+            pool._work()
+    finally:
+        current.__dict__.clear()
+    assert seen == [None, None]

@@ -96,9 +96,10 @@ def test_quick_jobs_halve_what_is_wanted(pool):
 
 def test_a_wait_that_was_announced_keeps_the_threads_for_a_tick(pool):
     """Jobs that say when they wait are quick, but their threads are not superfluous for that."""
+    wait(pool, 3)
     pool.wanted, pool.expecting = 4, True
     pool._adapt(slow=False, computing=False)
-    assert (pool.wanted, pool.expecting) == (4, False)
+    assert (pool.wanted, pool.expecting, pool.serving) == (4, False, 1)
     pool._adapt(slow=False, computing=False)
     assert pool.wanted == 2
 
