@@ -248,6 +248,7 @@ def test_a_thread_sends_what_is_held_before_it_waits(pool):
 def test_a_child_forked_by_a_job_runs_none(pool, monkeypatch):
     """The thread that forks is the child's only one, and nobody there waits for its job."""
     monkeypatch.setattr(_pool, "_pool", pool)
+    monkeypatch.setattr(_pool, "_network", _pool.Pool(beside=pool))
     _pool.current.cell = [Job(int, (), None, kept=False)]
     try:
         _pool._renew()
