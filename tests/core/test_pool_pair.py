@@ -81,6 +81,28 @@ def test_a_thread_steps_back_when_it_is_calm(pair, calm_at, steps):
     assert len(stepped) == steps + 1
 
 
+@pytest.mark.parametrize("more", [False, True])
+@pytest.mark.parametrize("watched", [False, True])
+def test_when_a_completion_is_held(pair, watched, more):
+    """Only while more jobs wait, and only if the watcher is there to send it."""
+    told = []
+
+    class Told(Job):
+        def settle(self, held, hold):
+            told.append(hold)
+
+    pool = pair[0]
+    pool.jobs, pool.watched, pool._call_watcher = Queue(), watched, lambda: None
+    for _ in range(1 + more):
+        pool.jobs.put(Told(int, (), None, kept=False))
+    try:
+        with pytest.raises(End):
+            pool._work()
+    finally:
+        current.__dict__.clear()
+    assert told == [watched, False][1 - more :]
+
+
 def test_a_thread_without_a_job_for_long_ends(pair):
     """Unless it is the only one, which waits."""
     pool = pair[0]
