@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from queue import Empty, SimpleQueue
 
 import pytest
@@ -112,3 +113,12 @@ def test_a_thread_without_a_job_for_long_ends(pair):
     pool.serving = 1
     with pytest.raises(End):
         pool._next()
+
+
+def test_who_starts_a_thread_gets_it():
+    """The watcher is known by it, or another would be started whenever one is called."""
+    ran = []
+    thread = _pool._start(lambda: ran.append(threading.current_thread()), "mt-aio-test")
+    thread.join(30)
+    assert ran == [thread]
+    assert (thread.name, thread.daemon) == ("mt-aio-test", True)
