@@ -14,7 +14,7 @@ class Clock:
     """A clock that goes on by a step whenever it is read, and jobs that come at set times."""
 
     def __init__(self, jobs, step):
-        self.jobs, self.step, self.now = jobs, step, 0.0
+        self.jobs, self.step, self.now = jobs, step, 1.0
         self.due = None
         self.yields = 0
 
@@ -50,7 +50,7 @@ def lookout(clock):
 
 def test_it_stays_awake_for_the_next_job(lookout, clock):
     """A job that comes within the moment is found without sleeping, and the next is hoped for."""
-    clock.due = MOMENT / 2
+    clock.due = clock.now + MOMENT / 2
     assert lookout.get() == "due"
     assert clock.yields
     assert lookout.brisk
@@ -103,7 +103,7 @@ def test_a_burst_is_taken_as_it_is(lookout, clock):
     for number in range(3):
         clock.jobs.put(number)
     assert [lookout.get() for _ in range(3)] == [0, 1, 2]
-    assert clock.now == 0
+    assert clock.now == 1
     assert not lookout.brisk
 
 
@@ -112,4 +112,4 @@ def test_a_system_that_cannot_give_way_sleeps_at_once(lookout, clock, monkeypatc
     monkeypatch.setattr(_brisk, "_give_way", None)
     clock.jobs.put(1)
     assert lookout.get() == 1
-    assert clock.now == 0
+    assert clock.now == 1

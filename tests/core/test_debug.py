@@ -17,8 +17,10 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import asyncio, sys, time
 from mt.aio.core import sleep
+from mt.aio.core.lowlevel import is_async
 
 async def culprit(context_vars):
+    assert is_async(context_vars) is context_vars["async"]
     await sleep(0, context_vars=context_vars)
     time.sleep({secs})  # here
     await sleep(0, context_vars=context_vars)

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from mt.aio.core import _pool, srun
+from mt.aio.core._job import current_job
 from mt.aio.core.lowlevel import check_cancelled, offload, submit
 
 
@@ -30,6 +31,21 @@ def test_local_jobs_do_not_wait_for_the_network(async_mode, gate):
         assert not any(future.done() for future in stuck)
         gate.set()
         assert all(await asyncio.gather(*stuck))
+
+    async_mode.run(body)
+
+
+def test_only_those_that_say_so_are_network_jobs(async_mode):
+    """Each way of starting a job has the choice, and takes the threads that work here if not."""
+
+    def which():
+        job = current_job()
+        return [pool for pool in (_pool._pool, _pool._network) if job in pool.running]
+
+    async def body(context_vars):
+        for options, pool in (({}, _pool._pool), ({"network": True}, _pool._network)):
+            assert await offload(which, context_vars=context_vars, **options) == [pool]
+            assert await submit(which, **options) == [pool]
 
     async_mode.run(body)
 

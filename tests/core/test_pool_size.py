@@ -96,9 +96,10 @@ def test_quick_jobs_halve_what_is_wanted(pool):
 
 def test_a_wait_that_was_announced_keeps_the_threads_for_a_tick(pool):
     """Jobs that say when they wait are quick, but their threads are not superfluous for that."""
+    wait(pool, 3)
     pool.wanted, pool.expecting = 4, True
     pool._adapt(slow=False, computing=False)
-    assert (pool.wanted, pool.expecting) == (4, False)
+    assert (pool.wanted, pool.expecting, pool.serving) == (4, False, 1)
     pool._adapt(slow=False, computing=False)
     assert pool.wanted == 2
 
@@ -167,11 +168,12 @@ def test_a_job_that_is_about_to_wait(pool, started, waiting, serving, more):
     pool.serving = serving
     wait(pool, waiting)
     run(pool, 1)
+    before = time.monotonic()
     pool.expect_wait()
     assert len(started) == more
     assert pool.serving == serving + more
     assert pool.expecting == (waiting > 0)
-    assert (pool.calm_at > 0) == (waiting > 0)
+    assert (pool.calm_at >= before + _pool.LINGER) == (waiting > 0)
 
 
 def test_the_watcher_is_called_when_a_job_has_to_wait(pool, started):
@@ -213,6 +215,16 @@ def test_lanes_and_promises_leave_nothing(pool):
     assert not pool.kept
 
 
+def test_a_pool_beside_another(pool):
+    """They have their lanes in common, and so the lock; each has its own jobs and promises."""
+    other = _pool.Pool(beside=pool)
+    assert other.lock is pool.lock
+    assert other.lanes is pool.lanes
+    assert other.kept is not pool.kept
+    assert other.jobs is not pool.jobs
+    assert _pool._network.lock is _pool._pool.lock
+
+
 def test_who_runs_no_job_announces_no_wait(pool, monkeypatch):
     """`expect_wait` is for jobs: elsewhere it does nothing."""
     monkeypatch.setattr(_pool, "_pool", pool)
@@ -237,6 +249,7 @@ def test_a_thread_sends_what_is_held_before_it_waits(pool):
 def test_a_child_forked_by_a_job_runs_none(pool, monkeypatch):
     """The thread that forks is the child's only one, and nobody there waits for its job."""
     monkeypatch.setattr(_pool, "_pool", pool)
+    monkeypatch.setattr(_pool, "_network", _pool.Pool(beside=pool))
     _pool.current.cell = [Job(int, (), None, kept=False)]
     try:
         _pool._renew()

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from mt.aio.core import amap, sleep
+from mt.aio.core.lowlevel import check_progress, open_bar
 
 
 class Bar:
@@ -15,7 +16,7 @@ class Bar:
     def __init__(self):
         self.n = 0
 
-    def update(self, n):
+    def update(self, n=1):
         """Move on."""
         self.n += n
 
@@ -47,11 +48,29 @@ def test_what_is_no_bar():
         list(amap.sync(sleep, [], progress=3))
 
 
-def test_without_tqdm(monkeypatch):
-    """A title where tqdm is not installed: the error says what to install."""
+def test_a_bar_that_is_opened(monkeypatch):
+    """By a piece of mt.aio: with a title, without one, of the caller's own, or none."""
+    made = []
+    monkeypatch.setattr("tqdm.tqdm", lambda **options: made.append(options) or Bar())
+    own = Bar()
+    for progress in ("title", True, own, False):
+        open_bar(progress, 3).update()
+    assert made == [{"desc": "title", "total": 3}, {"desc": None, "total": 3}]
+    assert own.n == 1
+    with pytest.raises(TypeError, match="not int"):
+        open_bar(3, 3)
+
+
+@pytest.mark.parametrize("progress", [True, "x"])
+def test_without_tqdm(monkeypatch, progress):
+    """A bar where tqdm is not installed: the error says at once what to install."""
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "mt-aio-core\[progress\]"'):
-        list(amap.sync(sleep, [0], progress="x"))
+    for refuse in (check_progress, lambda progress: list(amap.sync(sleep, [0], progress=progress))):
+        with pytest.raises(
+            ModuleNotFoundError, match=r'pip install "mt-aio-core\[progress\]"'
+        ) as caught:
+            refuse(progress)
+        assert caught.value.name == "tqdm"
 
 
 def test_with_a_broken_tqdm(monkeypatch, tmp_path):

@@ -78,7 +78,7 @@ def test_yield_control_lets_others_run(given):
         steps = []
         asyncio.get_running_loop().call_soon(steps.append, "other")
         await yield_control(**given)
-        return steps
+        return steps.copy()
 
     assert asyncio.run(main()) == ["other"]
 

@@ -73,3 +73,11 @@ def returning():
 def waiting():
     """Wait until cancelled."""
     return _waiting
+
+
+@pytest.fixture(autouse=True)
+def no_callback_fails(caplog):
+    """See that the manager's own callbacks raise nothing, of which asyncio only writes a log."""
+    yield
+    said = [record.getMessage() for record in caplog.get_records("call")]
+    assert not [text for text in said if text.startswith("Exception in callback")]

@@ -59,6 +59,22 @@ def test_of_many_cancelled_aprocs_a_hundred_are_named(async_mode):
     async_mode.run(body)
 
 
+def test_send_raises_errors_and_leaves_cancellations_to_cleanup(async_mode, turns):
+    """An error comes from the next send, as itself; that another was cancelled, later."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await _send_cancelled(manager, 1)
+        await _send_failed(manager, 1)
+        await turns()
+        with pytest.raises(ValueError, match="0"):
+            await manager.send(turns())
+        with pytest.raises(asyncio.CancelledError):
+            await manager.cleanup()
+
+    async_mode.run(body)
+
+
 def test_a_cancelled_aproc_is_told_with_the_body_s_error(async_mode):
     """Where the body's error is raised, its note has the aprocs that were cancelled as well."""
 

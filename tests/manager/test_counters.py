@@ -61,11 +61,11 @@ def test_import_is_light():
 
 
 @pytest.mark.slow
-def test_send_in_sync_mode():
-    """It says what to use instead, and does not load asyncio to find out."""
+def test_sync_mode_loads_no_asyncio():
+    """Nor does `send`, to say what to use instead."""
     program = """
     import sys
-    from mt.aio.core import srun
+    from mt.aio.core import sleep, srun
     from mt.aio.manager import AprocManager
 
     class Thing:
@@ -73,7 +73,9 @@ def test_send_in_sync_mode():
             yield
 
     async def body(context_vars):
-        await AprocManager().send(Thing())
+        async with AprocManager(on_done=print) as manager:
+            await manager.spawn(sleep, 0, context_vars=context_vars)
+        await manager.send(Thing())
 
     try:
         srun(body)

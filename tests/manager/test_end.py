@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from mt.aio.core import srun
+from mt.aio.core import sleep, srun
 from mt.aio.manager import AprocManager
 
 
@@ -226,6 +226,10 @@ async def _cleanup(manager, context_vars):
     await manager.cleanup()
 
 
+async def _spawn(manager, context_vars):
+    await manager.spawn(sleep, 0, context_vars=context_vars)
+
+
 def test_send_from_outside_the_loop(turns):
     """`run_until_complete` may be given what send and cleanup return."""
     manager = AprocManager()
@@ -256,12 +260,13 @@ def test_send_from_outside_waits_and_reports(turns, failing):
 
 
 def test_a_task_that_asyncio_run_cancels(waiting):
-    """What asyncio.run cancels at its end is reported by the next cleanup."""
+    """What asyncio.run cancels at its end is reported by the next cleanup, and by nothing else."""
     manager = AprocManager()
 
     async def leave():
         await manager.send(waiting())
 
     asyncio.run(leave())
+    srun(_spawn, manager)
     with pytest.raises(asyncio.CancelledError, match="An aproc has been cancelled"):
         srun(_cleanup, manager)

@@ -9,6 +9,7 @@ import weakref
 
 import pytest
 
+from mt.aio.core import sleep
 from mt.aio.manager import AprocManager
 
 
@@ -28,20 +29,27 @@ def test_raise_from_cleanup(async_mode, failing):
     async_mode.run(body)
 
 
-def test_raise_from_the_next_send(async_mode, turns, failing):
+@pytest.mark.parametrize("kind", ["coroutine", "task", "spawned"])
+def test_raise_from_the_next_send(async_mode, turns, failing, kind):
     """The next send takes its aproc over first, then raises the error of an earlier one."""
 
     async def body(context_vars):
         manager = AprocManager()
         done = []
 
-        async def good():
+        async def good(context_vars):
             done.append(1)
 
         await manager.send(failing(ValueError("x")))
         await turns()
+        if kind == "spawned":
+            sending = manager.spawn(good, context_vars=context_vars)
+        elif kind == "task":
+            sending = manager.send(asyncio.ensure_future(good(context_vars)))
+        else:
+            sending = manager.send(good(context_vars))
         with pytest.raises(ValueError, match="x"):
-            await manager.send(good())
+            await sending
         await manager.cleanup()
         assert done == [1]
 
@@ -253,3 +261,29 @@ def test_a_reported_error_is_released(async_mode, turns, failing):
         assert alive() is None
 
     async_mode.run(body)
+
+
+def test_a_reported_error_is_in_no_cycle(mode):
+    """Whoever drops it has what its traceback refers to freed at once."""
+
+    class OwnError(Exception):
+        """One that can be referred to weakly."""
+
+    async def fail(context_vars):
+        raise OwnError
+
+    async def body(context_vars):
+        manager = AprocManager()
+        try:
+            await manager.spawn(fail, context_vars=context_vars)
+            await manager.cleanup()
+        except OwnError as error:
+            alive = weakref.ref(error)
+        await sleep(0, context_vars=context_vars)
+        assert alive() is None
+
+    gc.disable()
+    try:
+        mode.run(body)
+    finally:
+        gc.enable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Coroutine
 
 import pytest
 
@@ -36,6 +37,37 @@ def test_other_awaitables(async_mode, turns, make_load):
         await sending
         await manager.cleanup()
         assert foreign.used
+
+    async_mode.run(body)
+
+
+class _Own(Coroutine):
+    """A coroutine of another kind, such as Cython's, which ends at once."""
+
+    task = None
+
+    def send(self, value):
+        self.task = asyncio.current_task()
+        raise StopIteration
+
+    def throw(self, error):
+        raise error
+
+    def __await__(self):
+        yield
+
+
+def test_what_others_are_called(async_mode):
+    """A coroutine of another kind has its own name and task, an awaitable that of its class."""
+
+    async def body(context_vars):
+        names = []
+        own = _Own()
+        async with AprocManager(1, on_done=lambda name, error: names.append(name)) as manager:
+            for aproc in (_Foreign(), own):
+                await manager.send(aproc)
+        assert own.task.get_coro() is own
+        assert names == ["_Foreign", "_Own"]
 
     async_mode.run(body)
 
@@ -99,6 +131,25 @@ def test_an_aproc_may_send_to_its_own_manager(async_mode, returning):
     async_mode.run(body)
 
 
+def test_an_aproc_does_not_wait_for_what_only_it_can_end(async_mode):
+    """A future that it sends to its own manager, above the limit, least of all."""
+
+    async def body(context_vars):
+        manager = AprocManager(1)
+
+        async def aproc():
+            future = asyncio.get_running_loop().create_future()
+            await manager.send(future)
+            future.set_result(None)
+
+        await manager.send(aproc())
+        async with asyncio.timeout(30):  # or it waits for ever
+            await manager.cleanup()
+        assert (manager.done, manager.failed) == (2, 0)
+
+    async_mode.run(body)
+
+
 def test_an_aproc_cannot_clean_up_its_own_manager(async_mode):
     """It would wait for itself."""
 
@@ -117,6 +168,7 @@ def test_eager_tasks_respect_the_limit(make_load):
     load = make_load()
 
     async def nested(manager):
+        assert manager.running == 1
         load.now += 1
         await manager.send(load.aproc())
         load.most = max(load.most, load.now)

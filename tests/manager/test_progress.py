@@ -73,21 +73,38 @@ def test_a_bar_is_closed_by_an_error_of_the_body(mode, capfd):
     assert capfd.readouterr().err.endswith("\n")
 
 
-def test_a_bar_knows_how_many_were_sent(async_mode, capfd):
-    """Its total counts those that are not done yet."""
+def test_a_bar_knows_how_many_were_sent(async_mode, monkeypatch):
+    """Its total counts those that run or wait for a slot, and none that an earlier bar counted."""
+    bars = []
+
+    class Recorded:
+        def __init__(self, desc, total):
+            self.totals = [total]
+            bars.append(self.totals)
+
+        def update(self, n):
+            self.totals.append(self.total)
+
+        def close(self):
+            self.totals.append("closed")
 
     async def body(context_vars):
         gate = asyncio.Event()
-        async with AprocManager(progress=True) as manager:
-            await manager.send(gate.wait())
-            await manager.send(gate.wait())
-            await manager.send(asyncio.sleep(0))
-            while not manager.done:
-                await asyncio.sleep(0)
-            gate.set()
+        manager = AprocManager(2, progress=True)
+        await manager.send(gate.wait())
+        await manager.send(asyncio.sleep(0))
+        held = manager.send(gate.wait())
+        while not manager.done:
+            await asyncio.sleep(0)
+        gate.set()
+        await held
+        await manager.cleanup()
+        await manager.send(asyncio.sleep(0))
+        await manager.cleanup()
 
+    monkeypatch.setattr("tqdm.tqdm", Recorded)
     async_mode.run(body)
-    assert "/3 [" in capfd.readouterr().err
+    assert bars == [[0, 3, 3, 3, "closed"], [0, 1, "closed"]]
 
 
 def test_without_tqdm(monkeypatch):
@@ -142,10 +159,10 @@ def test_a_task_is_named_after_its_code(async_mode):
         async def note():
             names.append(asyncio.current_task().get_name())
 
-        async with AprocManager(1) as manager:
-            for _ in range(3):  # the first one binds the loop, the last one is held back
+        async with AprocManager(2) as manager:
+            for _ in range(3):  # one binds the loop, one goes the short way, one is held back
                 await manager.send(note())
-        assert {name.rpartition(".")[2] for name in names} == {"note"}
+        assert [name.rpartition(".")[2] for name in names] == ["note"] * 3
 
     async_mode.run(body)
 

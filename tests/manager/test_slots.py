@@ -85,8 +85,8 @@ def test_a_task_factory_is_used(async_mode):
     async_mode.run(body)
 
 
-@pytest.mark.parametrize("held_back", [False, True])
-def test_the_user_s_code_is_called_in_the_sender_s_context(async_mode, held_back):
+@pytest.mark.parametrize(("limit", "before"), [(1, 0), (1, 1), (2, 1)])
+def test_the_user_s_code_is_called_in_the_sender_s_context(async_mode, limit, before):
     """A logger that looks at a context variable sees its value at the call of send."""
 
     async def body(context_vars):
@@ -105,8 +105,12 @@ def test_the_user_s_code_is_called_in_the_sender_s_context(async_mode, held_back
             if error is not None:
                 seen.append(("on_done", variable.get()))
 
-        for manager in (AprocManager(1, "warn", Logger()), AprocManager(1, "silent", on_done=note)):
-            if held_back:
+        for manager in (
+            AprocManager(limit, "warn", Logger()),
+            AprocManager(limit, "silent", on_done=note),
+        ):
+            variable.set("an earlier one's")
+            for _ in range(before):
                 await manager.send(asyncio.sleep(0))
             variable.set("the sender's")
             sending = asyncio.ensure_future(manager.send(fail()))
@@ -118,8 +122,8 @@ def test_the_user_s_code_is_called_in_the_sender_s_context(async_mode, held_back
     async_mode.run(body)
 
 
-def test_the_first_aproc_is_taken_over_by_the_call(async_mode):
-    """As any other: not only when what `send` returns is awaited."""
+def test_an_aproc_is_taken_over_by_the_call(async_mode, turns):
+    """Whatever its kind, and the first one, too: not only when what `send` returns is awaited."""
 
     async def body(context_vars):
         begun = asyncio.Event()
@@ -127,9 +131,54 @@ def test_the_first_aproc_is_taken_over_by_the_call(async_mode):
         async def aproc():
             begun.set()
 
-        async with AprocManager(1) as manager:
-            sending = manager.send(aproc())
+        async with AprocManager(2) as manager:
+            sending = [manager.send(aproc())]
             await begun.wait()
-            await sending
+            await turns()
+            sending.append(manager.send(asyncio.ensure_future(begun.wait())))
+            assert manager.running == 1
+            for each in sending:
+                await each
 
     async_mode.run(body)
+
+
+def test_senders_of_futures_wait_for_the_crowd_to_leave(async_mode, turns):
+    """Futures cannot be held back: while too many run, none of their senders goes on."""
+
+    async def body(context_vars):
+        manager = AprocManager(1)
+        futures = [asyncio.get_running_loop().create_future() for _ in range(3)]
+        senders = [asyncio.ensure_future(manager.send(future)) for future in futures]
+        told = []
+        for future in futures:
+            await turns()
+            told.append([sender.done() for sender in senders])
+            future.set_result(None)
+        await asyncio.gather(*senders)
+        await manager.cleanup()
+        assert told == [[True, False, False], [True, False, False], [True, True, True]]
+
+    async_mode.run(body)
+
+
+def test_a_loop_that_makes_its_own_tasks():
+    """One whose `create_task` is not asyncio's own makes all of them."""
+    made = []
+
+    class OwnLoop(asyncio.SelectorEventLoop):
+        def create_task(self, coro, **kwargs):
+            made.append(coro.__name__)
+            return super().create_task(coro, **kwargs)
+
+    async def aproc():
+        """Do nothing."""
+
+    async def body():
+        async with AprocManager() as manager:
+            for _ in range(3):
+                await manager.send(aproc())
+
+    with asyncio.Runner(loop_factory=OwnLoop) as runner:
+        runner.run(body())
+    assert made.count("aproc") == 3

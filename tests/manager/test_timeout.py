@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import pickle
+import weakref
 
 import pytest
 
@@ -60,6 +62,38 @@ def test_timeout_and_errors(async_mode, failing, waiting):
         await manager.cleanup()
 
     async_mode.run(body)
+
+
+def test_two_cleanups_at_once(async_mode, waiting):
+    """Both tell what became of the aproc that both cut off."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(waiting())
+        cleanups = [manager.cleanup(timeout=0) for _ in range(2)]
+        errors = await asyncio.gather(*cleanups, return_exceptions=True)
+        assert [[cut.state for cut in error.cut_off] for error in errors] == [["cancelled"]] * 2
+
+    async_mode.run(body)
+
+
+def test_the_error_is_let_go(async_mode, waiting):
+    """It is in no cycle: whoever drops it has what its traceback refers to freed at once."""
+
+    async def body(context_vars):
+        manager = AprocManager()
+        await manager.send(waiting())
+        try:
+            await manager.cleanup(timeout=0)
+        except CleanupTimeoutError as error:
+            alive = weakref.ref(error)
+        assert alive() is None
+
+    gc.disable()
+    try:
+        async_mode.run(body)
+    finally:
+        gc.enable()
 
 
 def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode, turns, waiting):
@@ -168,6 +202,27 @@ def test_an_aproc_that_answers_with_a_future(async_mode, monkeypatch, turns, wai
         assert [c.state for c in info.value.cut_off] == ["still running"]
         late.set_result(None)
         await manager.cleanup()
+        assert (manager.running, manager.done, manager.failed) == (0, 1, 0)
+
+    async_mode.run(body)
+
+
+def test_an_aproc_that_answers_with_a_future_that_is_done(async_mode, turns, waiting):
+    """One that is cut off but has brought its work to an end is not reported."""
+
+    async def body(context_vars):
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+
+        async def end():
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting()
+            return done
+
+        manager = AprocManager()
+        await manager.send(end())
+        await turns()
+        await manager.cleanup(timeout=0)
         assert (manager.running, manager.done, manager.failed) == (0, 1, 0)
 
     async_mode.run(body)

@@ -50,6 +50,8 @@ async def gather(*awaitables: Awaitable[T], context_vars: ContextVars = {}) -> l
     finally:
         await stop(started)
         await _close(awaitables[len(started) :])
+        started.clear()  # or an error, whose traceback refers to this frame, would be in a cycle
+        del awaitables
 
 
 @asyn

@@ -23,7 +23,7 @@ class CutOff(NamedTuple):
     """One aproc that a `cleanup(timeout=...)` had to cut off."""
 
     name: str
-    """The aproc's name: as given to `spawn`, the task's, or that of its `async def`."""
+    """The aproc's name: as given to `spawn`, the task's, or that of its `async def` or class."""
     place: str
     """`file:line` of the call that handed it to the manager."""
     state: str

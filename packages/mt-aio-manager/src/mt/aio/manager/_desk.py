@@ -113,11 +113,11 @@ class Desk:
 
     def _start(self, coro: Any, site: Site, context: Any) -> None:
         assert self._loop is not None  # noqa: S101  # likewise
+        name = site[2] or getattr(coro, "__qualname__", None) or type(coro).__qualname__
         if type(coro) is not CoroutineType:
             coro = _as_coroutine(coro)
         self._starting += 1
         try:
-            name = site[2] or getattr(coro, "__qualname__", None)
             task = self._loop.create_task(coro, name=name, context=context)
         finally:
             self._starting -= 1
@@ -167,7 +167,6 @@ class Desk:
         # Callbacks share a context, unless they call the user's code (which wants the sender's).
         self._context = None if self._calls_out else copy_context()
         self._crowd.clear()  # whoever waited on an earlier loop waits no longer
-        self._wanted = False
         # What `create_task` of such a loop does is, without a task factory, to make a Task.
         plain = type(loop).create_task is asyncio.BaseEventLoop.create_task
         self._quick = loop if plain else self
@@ -179,9 +178,7 @@ class Desk:
 
     def _inside(self) -> bool:
         """Tell whether one of the manager's own aprocs is asking."""
-        if self._starting or not self._running:
-            return self._starting > 0
-        return self._current_task(self._loop) in self._running
+        return self._starting > 0 or self._current_task(self._loop) in self._running
 
     def _has_slot(self) -> bool:
         return len(self._running) + self._starting < self.max_concurrency
@@ -250,7 +247,7 @@ class Desk:
             wake(aproc.waiter)
         while self._crowd and len(self._running) <= self.max_concurrency:
             wake(self._crowd.popleft())
-        if self._cleaners and not self._busy():
+        if not self._busy():
             for cleaner in self._cleaners:
                 wake(cleaner)
         self._wanted = bool(self._held or self._crowd or self._cleaners)
@@ -279,7 +276,7 @@ def wake(waiter: asyncio.Future[None] | None) -> None:
 def _is_future(awaitable: object) -> TypeGuard[asyncio.Future[Any]]:
     import asyncio
 
-    return not asyncio.iscoroutine(awaitable) and asyncio.isfuture(awaitable)
+    return asyncio.isfuture(awaitable)
 
 
 def _as_coroutine(awaitable: Any) -> Any:

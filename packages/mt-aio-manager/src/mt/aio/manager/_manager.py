@@ -131,8 +131,8 @@ class AprocManager(Closing):
         Args:
             aproc: a future or task, which runs already; or a coroutine or another awaitable,
                 which the manager starts as soon as there is a slot, in a task named after its
-                `async def`. If its result is a future in turn, as that of a delayed write is,
-                the aproc lasts until that one is done.
+                `async def` or its class. If its result is a future in turn, as that of a delayed
+                write is, the aproc lasts until that one is done.
 
         Returns:
             A coroutine to be awaited. `send` is no coroutine function by itself, and
@@ -223,18 +223,18 @@ class AprocManager(Closing):
 
     async def _run_now(self, aproc: Aproc) -> None:
         """Run an aproc in synchronous mode."""
-        self._inline += 1
         try:
-            await aproc.awaitable
+            self._inline += 1
+            try:
+                await aproc.awaitable
+            finally:
+                self._inline -= 1
         except Exception as error:  # noqa: BLE001  # kept for the policy
-            self._inline -= 1
             self._ledger.settle(aproc, error)
         except BaseException as error:  # Ctrl-C, or closed by srun: goes straight to the caller
-            self._inline -= 1
             self._ledger.settle(aproc, error, raised=True)
             raise
         else:
-            self._inline -= 1
             self._ledger.settle(aproc, None)
         self._ledger.report(cancelled=False)
 
@@ -273,7 +273,7 @@ class AprocManager(Closing):
             try:
                 raise report from cause
             finally:
-                del report, cause
+                del report  # its traceback refers to this frame
         self._ledger.report(cancelled=True)
 
     async def aclose(self) -> None:

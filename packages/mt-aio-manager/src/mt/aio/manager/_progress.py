@@ -31,13 +31,12 @@ class DoneBar:
         self._progress = progress
         self._manager = manager
         self._bar: Bar | None = None
-        self._before = 0  # done when the bar was opened
 
     def __call__(self, *_: object) -> None:
         """Move on by one."""
         manager = self._manager
         if self._bar is None:
-            self._before = manager.done - 1
+            self._before = manager.done - 1  # those that are no business of this bar
             self._bar = open_bar(self._progress, total=0)
         self._bar.total = manager.done - self._before + manager.running + manager.pending
         self._bar.update(1)
