@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mt.aio.proc import BgProcess, _queue
+from mt.aio.proc import BgProcess, _queue, _queue_poll
 from mt.aio.proc._exit import links
 from mt.aio.proc.lowlevel import RemoteHost, Station
 
@@ -38,6 +38,13 @@ resource_tracker.ensure_running()  # it stays with this process, once the first 
 def first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no call of `qput_aio` or `qget_aio` give way for those of the tests before."""
     monkeypatch.setattr(_queue, "_calls", 0)
+
+
+@pytest.fixture
+def quiet_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a queue that can only be polled be quiet from the first moment."""
+    monkeypatch.setattr(_queue_poll, "PART", 1e-9)
+    monkeypatch.setattr(_queue_poll, "LONGEST", 0.002)  # longer than the usual interval
 
 
 @pytest.fixture
