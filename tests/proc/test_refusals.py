@@ -75,14 +75,6 @@ def test_memory_that_nobody_knows(memory):
     assert frame.segments == [b"x"]
 
 
-def test_memory_without_memfd(monkeypatch):
-    """Systems without unnamed files in memory use a temporary file, whose name goes at once."""
-    monkeypatch.delattr(os, "memfd_create", raising=False)
-    descriptor = _memory._unnamed()
-    assert os.fstat(descriptor).st_nlink == 0
-    os.close(descriptor)
-
-
 def test_a_child_whose_parent_goes_while_it_starts():
     """It ends, quietly, when the channel ends before its world has been told."""
     reader, writer = os.pipe()
