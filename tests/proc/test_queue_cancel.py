@@ -32,18 +32,12 @@ KINDS = {
 
 
 @pytest.fixture(params=KINDS)
-def q(request, manager):
+def q(request, manager, ending):
     """Give a queue of each kind."""
     if "quiet" in request.param:
         request.getfixturevalue("quiet_at_once")
     q = KINDS[request.param](manager)
-    yield q
-    if hasattr(q, "_reader"):
-        if hasattr(q, "join_thread"):
-            q.close()
-            q.join_thread()
-        q._reader.close()
-        q._writer.close()
+    return q if "proxy" in request.param else ending(q)
 
 
 async def _put_until_it_is_in(q, item, rng):
