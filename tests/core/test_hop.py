@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections import deque
 from types import SimpleNamespace
 from weakref import WeakValueDictionary, ref
 
@@ -194,6 +195,35 @@ def test_a_new_loop_clears_up_after_one_that_is_gone(mailbox):
     box.jobs.append(noted(log, "it"))
     asyncio.run(make_job(int))
     assert log == ["it"]
+
+
+def test_loops_may_begin_at_once(monkeypatch):
+    """What other threads add while the mailboxes are looked through is no error."""
+    boxes = WeakValueDictionary()
+
+    def add_another():  # as another thread would
+        boxes.data[1] = lambda: None
+
+    boxes.data[0] = add_another
+    monkeypatch.setattr(_hop, "_mailboxes", boxes)
+    asyncio.run(make_job(int))
+    assert 1 in boxes.data
+
+
+def test_two_may_clear_up_at_once(mailbox):
+    """What another thread has taken meanwhile is that thread's to report, and no error."""
+    box, _ = mailbox
+    log = []
+
+    class Raced(deque):
+        def __bool__(self):
+            there = len(self) > 0
+            self.clear()
+            return there
+
+    box.jobs = Raced([noted(log, "it")])
+    box.abandon()
+    assert log == []
 
 
 def test_a_forked_child_forgets_all_loops(mailbox, monkeypatch):

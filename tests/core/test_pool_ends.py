@@ -180,7 +180,7 @@ async def main():
     await asyncio.wait([task])
     assert task.cancelled()
 
-asyncio.run(main())
+asyncio.run(main(), debug=False)  # debug mode says which steps took long
 print("the end", flush=True)
 """
 

@@ -281,5 +281,9 @@ def test_a_class_of_a_script(on, tmp_path, request):
     script = tmp_path / "script.py"
     script.write_text(_SCRIPT.format(where))
     command = [sys.executable, "-W", "ignore", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    # asyncio's debug mode says which steps took long, be they dask's own.
+    calm = os.environ | {"PYTHONASYNCIODEBUG": "", "PYTHONDEVMODE": ""}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=50, check=False, env=calm
+    )
     assert (done.stdout, done.stderr) == ("8\n", "")

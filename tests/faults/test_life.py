@@ -204,7 +204,7 @@ END = """
                 await write_binary(f"{folder}/{i}", b"x", 0o664, vars, True)
 
     gate = threading.Event()
-    asyncio.run(main())
+    asyncio.run(main(), debug=False)  # debug mode says which steps took long
     gate.set()
 """
 

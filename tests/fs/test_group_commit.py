@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from mt.aio.core import srun
-from mt.aio.core.lowlevel import later, offload
+from mt.aio.core import _pool, srun
+from mt.aio.core.lowlevel import later, offload, submit
 from mt.aio.fs import _folder, write_binary
 from mt.aio.fs.lowlevel import Replacement, resolve_target, write_all
 
@@ -19,7 +19,13 @@ ASYNC = {"async": True}
 
 
 def test_writes_at_once_share_flushes(tmp_path, monkeypatch):
-    """Of 200 writes awaited at once, with "full", each is flushed, the folder a few times."""
+    """Of 200 writes awaited at once, with "full", each is flushed, the folder a few times.
+
+    They are made to wait for one thread until all are there, which a busy machine may prevent.
+    """
+    monkeypatch.setattr(_pool.Pool, "_adapt", lambda *args, **options: None)
+    monkeypatch.setattr(_pool, "_pool", _pool.Pool())
+    gate = threading.Event()
     seen, real = [], os.fsync
 
     def fsync(fd):
@@ -29,12 +35,15 @@ def test_writes_at_once_share_flushes(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fsync)
 
     async def main():
-        return await asyncio.gather(
+        submit(gate.wait, 30)
+        writing = asyncio.gather(
             *(
                 write_binary(tmp_path / str(n), b"x", context_vars=ASYNC, durability="full")
                 for n in range(200)
             )
         )
+        asyncio.get_running_loop().call_soon(gate.set)  # after the first step of each
+        return await writing
 
     assert asyncio.run(main()) == [1] * 200
     assert seen.count(False) == 200

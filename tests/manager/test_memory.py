@@ -47,7 +47,7 @@ def run(request):
         factory = pytest.importorskip("uvloop", reason="uvloop is not installed").new_event_loop
 
     def run(asyn_func):
-        with asyncio.Runner(loop_factory=factory) as runner:
+        with asyncio.Runner(debug=False, loop_factory=factory) as runner:
             runner.run(asyn_func(context_vars={"async": True}))
 
     return run

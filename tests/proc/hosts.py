@@ -68,7 +68,7 @@ def near_loop() -> Iterator[asyncio.AbstractEventLoop]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield loop
-    gone = [link for link in links if isinstance(link, Station)]
+    gone = [link for link in links.values() if isinstance(link, Station)]
     deadline = time.monotonic() + 5
     while not all(station.ended for station in gone) and time.monotonic() < deadline:
         time.sleep(0.01)  # for the killed children: the loop lets go of them

@@ -12,6 +12,8 @@ import threading
 import pytest
 
 from mt.aio.core import srun
+from mt.aio.proc._link import Link
+from mt.aio.proc.lowlevel import LocalHost
 
 LIMIT = 20
 
@@ -233,3 +235,46 @@ def test_started_from_a_thread(mode, start):
     thread.start()
     thread.join()
     assert mode.run(started[0].send, (len, "abc")) == 3
+
+
+class Counting(LocalHost):
+    """Counts how many children it has started."""
+
+    count = 0
+
+    def launch(self, order):
+        """Start one."""
+        self.count += 1
+        return super().launch(order)
+
+
+def test_restarts_at_once(start, monkeypatch):
+    """Threads that restart it at the same time get one new child, and none is left over."""
+    host = Counting()
+    process, closed = start(host=host), threading.Barrier(4)
+    srun(process.send, (len, ""))
+
+    def close(link, timeout, real=Link.close):
+        real(link, timeout)
+        closed.wait(LIMIT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Link, "close", close)
+        threads = [threading.Thread(target=process.restart) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+    assert srun(process.send, (len, "abc")) == 3
+    assert host.count == 2
+
+
+def test_who_restarts_a_dead_child_leaves_a_new_one_alone(start):
+    """Another thread may have been faster."""
+    process = start()
+    dead = process._link
+    process.restart()
+    pid = process.pid
+    process._restart(dead, 0)
+    assert process.pid == pid
+    assert srun(process.send, (len, "abc")) == 3

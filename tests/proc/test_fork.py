@@ -74,3 +74,39 @@ def test_a_fork_where_there_is_no_pidfd(run_program, program):
         "-W",
         "ignore::DeprecationWarning",
     )
+
+
+def test_forks_while_threads_begin_with_a_queue(run_program):
+    """Who forks while other threads wait for the first time leaves no child stuck."""
+    program = """
+    import asyncio, multiprocessing, signal, threading
+    from mt.aio.proc import qget_aio, qput_aio
+
+    fork = multiprocessing.get_context("fork")
+    queue, got = fork.Queue(3), []
+
+    def produce(first):
+        signal.alarm(15)
+        async def main():
+            await asyncio.gather(*(qput_aio(queue, first + number) for number in range(10)))
+        asyncio.run(main())
+
+    async def consume():
+        while (item := await qget_aio(queue)) is not None:
+            got.append(item)
+
+    consumers = [threading.Thread(target=asyncio.run, args=(consume(),)) for _ in range(3)]
+    for consumer in consumers:
+        consumer.start()
+    producers = [fork.Process(target=produce, args=(first,)) for first in range(0, 40, 10)]
+    for producer in producers:
+        producer.start()
+    for producer in producers:
+        producer.join()
+    for _ in consumers:
+        queue.put(None)
+    for consumer in consumers:
+        consumer.join()
+    print(sorted(got) == list(range(40)), [producer.exitcode for producer in producers])
+    """
+    assert run_program(program, "-W", "ignore") == "True [0, 0, 0, 0]\n"

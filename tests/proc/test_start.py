@@ -44,7 +44,7 @@ def test_a_program_on_the_command_line(tmp_path):
         "    def child_handle_message(self, msg): return 2 * msg\n"
         "async def main():\n"
         "    async with Doubler() as doubler: print(await doubler.send(21))\n"
-        "asyncio.run(main())\n"
+        "asyncio.run(main(), debug=False)\n"  # debug mode says which steps took long
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import mt.aio.core._fork  # noqa: F401 - for what it does
 from mt.aio.core._asyn import asyn
 from mt.aio.core._asynch import arun, arun2
 from mt.aio.core._gather import amap, gather

@@ -82,7 +82,11 @@ class Mailbox:
         """Drop what came for a closed loop; what it should have been told goes to the log."""
         self.armed = False  # what comes later is dropped by its own worker
         while self.jobs:
-            self.jobs.popleft().report()
+            try:
+                job = self.jobs.popleft()
+            except IndexError:  # two workers, or a worker and the thread of a new loop, are at it
+                break
+            job.report()
         self.take_down()
 
     def take_down(self) -> None:
@@ -187,12 +191,17 @@ def start(
 
 def _new_mailbox(loop: asyncio.AbstractEventLoop) -> Mailbox:
     """Make a loop's mailbox; those of closed loops need not wait for the garbage collector."""
-    for other in list(_mailboxes.values()):
+    for other in _all():
         gone = other.loop()
         if gone is None or gone.is_closed():
             other.abandon()
     mailbox = _mailboxes[id(loop)] = Mailbox(loop)
     return mailbox
+
+
+def _all() -> list[Mailbox]:
+    """Copy at once what there is: `values` would fail over what other threads add meanwhile."""
+    return [mailbox for box in _mailboxes.valuerefs() if (mailbox := box()) is not None]
 
 
 def _hang_bell(loop: asyncio.AbstractEventLoop, answer: Callable[[], None]) -> int | None:
@@ -211,13 +220,13 @@ def _hang_bell(loop: asyncio.AbstractEventLoop, answer: Callable[[], None]) -> i
 def _at_exit() -> None:
     """Finish what was promised, and tell what failed; no loop will run any more."""
     _pool.drain()
-    for mailbox in list(_mailboxes.values()):
+    for mailbox in _all():
         mailbox.abandon()
 
 
 def _renew() -> None:
     """Forget the parent's loops, in a forked child, and what was on its way to them."""
-    for mailbox in list(_mailboxes.values()):
+    for mailbox in _all():
         mailbox.lock = Lock()  # a thread that is not there any more may have had it
         mailbox.jobs.clear()
     _mailboxes.clear()

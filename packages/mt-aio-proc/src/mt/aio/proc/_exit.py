@@ -6,7 +6,7 @@ import atexit
 import os
 import time
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from mt.aio.proc import _zygote
 
@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
 AT_EXIT = 0.5  # seconds for all children to end when the interpreter does; arbitrary
 
-links: WeakSet[Link | Station] = WeakSet()
+links: WeakValueDictionary[int, Link | Station] = WeakValueDictionary()  # by their ids
+
+
+def _all() -> list[Link | Station]:
+    """Copy at once what there is: `values` would fail over what other threads add meanwhile."""
+    return [link for ref in links.valuerefs() if (link := ref()) is not None]
 
 
 def _disown_all() -> None:
-    for link in list(links):
+    for link in _all():
         link.disown()
     _zygote.disown()
 
 
 def _close_all() -> None:
     """Let all children end with the interpreter; it waits a moment for them, then kills."""
-    living = [link for link in links if not link.ended and os.getpid() == link.owner]
+    living = [link for link in _all() if not link.ended and os.getpid() == link.owner]
     for link in living:
         link.begin_close()
     deadline = time.monotonic() + AT_EXIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -50,6 +51,7 @@ class Link:
         self._carried = tuple(name for name in forward if ":" in name)
         self.context_vars = context_vars  # here, as they need not be fit to be pickled
         self.forgotten: finalize[..., Any] | None = None  # what ends it with its BgProcess
+        self.succession = threading.RLock()  # for who starts another child in its place
         self._name = name
         self._report = report
         self._lock = threading.RLock()
@@ -62,7 +64,7 @@ class Link:
         self._outbox = self._line.outbox
         self.driver = self._line.driver
         self.owner = os.getpid()
-        links.add(self)
+        links[id(self)] = self
 
     @property
     def pid(self) -> int:
@@ -162,6 +164,14 @@ class Link:
         """Do the same in a thread of its own."""
         self._line.finish_elsewhere(timeout)
 
+    def close(self, timeout: float) -> None:
+        """End the child here, or elsewhere if an event loop runs in this thread."""
+        self.begin_close()
+        if _loop_is_running():
+            self.finish_elsewhere(timeout)
+        else:
+            self.finish(timeout)
+
     def kill(self, why: str = "") -> None:
         """Kill the child, if this process is its parent and it lives."""
         self._line.kill(why)
@@ -179,6 +189,7 @@ class Link:
     def disown(self) -> None:
         """In a forked child of the parent: close the inherited ends, touch nothing else."""
         self._lock = threading.RLock()
+        self.succession = threading.RLock()
         if not self.ended:
             self._conversation.dismiss(Event.END)
             self._why = f"belongs to the process {self.owner}, of which this is a fork"
@@ -235,3 +246,8 @@ def _loops() -> ModuleType:
     from mt.aio.proc import _loops as module
 
     return module
+
+
+def _loop_is_running() -> bool:
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None  # noqa: SLF001 - documented

@@ -202,9 +202,10 @@ class BgProcessPool(Block, Generic[Member]):
         """Find the least busy member; if it has died, start it anew."""
         place = min(range(len(self._members)), key=self._busy.__getitem__)
         member = self._members[place]
+        link = member._linked()  # noqa: SLF001 - of the same piece
         # A look at the exit code notices a death that nobody was there to see.
-        if not self._closed and (member.exitcode is not None or member._linked().ended):  # noqa: SLF001 - of the same piece
-            member.restart(0)
+        if not self._closed and (link.exitcode is not None or link.ended):
+            member._restart(link, 0)  # noqa: SLF001 - likewise
         return place
 
     def _begin(self, msg: Any, mode: ContextVars) -> _Pending:

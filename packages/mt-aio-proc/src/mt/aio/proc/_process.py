@@ -246,12 +246,7 @@ class BgProcess(Block):
         to elsewhere, as a plain function must not block the loop (`aclose` waits for it).
         Otherwise it returns when the child has ended.
         """
-        link = self._linked()
-        link.begin_close()
-        if _loop_is_running():
-            link.finish_elsewhere(timeout)
-        else:
-            link.finish(timeout)
+        self._linked().close(timeout)
 
     @asyn
     async def aclose(self, timeout: float = _GRACE, *, context_vars: ContextVars = {}) -> None:
@@ -274,10 +269,20 @@ class BgProcess(Block):
 
         Args:
             timeout: seconds that the old child has before it is killed.
+
+        **Concurrency.** Threads that restart it at once get one new child.
         """
-        link = self._linked()
-        self.close(timeout)
-        self._start(link.context_vars, link.forward, link.host)
+        self._restart(self._linked(), timeout)
+
+    def _restart(self, link: Link, timeout: float) -> None:
+        link.close(timeout)
+        self._succeed(link)
+
+    def _succeed(self, link: Link) -> None:
+        """Start another child in a link's place, unless another thread has done so meanwhile."""
+        with link.succession:
+            if self._link is link:
+                self._start(link.context_vars, link.forward, link.host)
 
     def _start(
         self, context_vars: ContextVars, forward: tuple[str, ...], host: Host | None
@@ -301,7 +306,7 @@ class BgProcess(Block):
         if link.forget(number) and self._link is link:
             link.kill("since a send gave up that was to stop its work")
             link.finish_elsewhere(_GRACE)  # in synchronous mode nobody else would see to its end
-            self._start(link.context_vars, link.forward, link.host)
+            self._succeed(link)
 
     def _linked(self) -> Link:
         if self._link is None:
@@ -336,10 +341,3 @@ def _reporter(reference: weakref.ref[BgProcess]) -> Callable[[tuple[Any, ...]], 
             logging.getLogger("mt.aio.proc").exception("error in a handler of %r", event)
 
     return report
-
-
-def _loop_is_running() -> bool:
-    import sys
-
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None  # noqa: SLF001 - documented

@@ -39,7 +39,7 @@ class PipeEnd:
 
     def wake_all(self) -> None:
         """Wake the first of each line, from any thread."""
-        for loop, line in list(self.lines.items()):
+        for loop, line in self.lines.copy().items():  # at once: other threads add theirs
             try:
                 loop.call_soon_threadsafe(line.wake)
             except RuntimeError:  # the loop is closed

@@ -27,6 +27,7 @@ from pickle import loads
 from queue import Empty, Full
 from typing import Any
 
+from mt.aio.proc._queue_kept import kept
 from mt.aio.proc._queue_kind import GETTER
 from mt.aio.proc._queue_pipe import PipeEnd, ready
 
@@ -240,26 +241,17 @@ def getter_of(q: Any) -> Getter | None:
         or not _written_as_expected()
     ):
         return None
+    return kept(q, GETTER, _make_getter)
+
+
+def _make_getter(q: Any) -> Getter:
     vars(q).pop("get", None)  # of a process of which this is a fork
-    made: Getter = _keep(q, GETTER, found, Getter(q))
-    return made
+    return Getter(q)
 
 
 def putter_of(q: Any) -> Putter:
     """Find or make the putter of a simple queue, which keeps it."""
-    found: Putter | None = vars(q).get("_mt_aio_putter")
-    if found is not None and found.belongs_here():
-        return found
-    made: Putter = _keep(q, "_mt_aio_putter", found, Putter(q))
-    return made
-
-
-def _keep(q: Any, name: str, old: Any, new: Any) -> Any:
-    """Have a queue keep something new instead of something old, unless another thread has."""
-    with _keeping:
-        if vars(q).get(name) is old:
-            vars(q)[name] = new
-        return vars(q)[name]
+    return kept(q, "_mt_aio_putter", Putter)
 
 
 @cache
@@ -294,4 +286,3 @@ def _read(fd: int, size: int) -> bytes:
 _EXPECTED = ("_reader", "_writer", "_rlock")
 _INT = struct.Struct("i")
 _ZERO = bytes(_INT.size)
-_keeping = threading.Lock()

@@ -14,20 +14,18 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from queue import Empty, Full
-from typing import Any, TypeVar
-from weakref import WeakSet
+from typing import Any
+from weakref import WeakValueDictionary
 
+from mt.aio.proc._queue_kept import kept
 from mt.aio.proc._queue_line import Line, Place, Waiter
 
 SLICE = 0.1  # seconds that a call lasts at most; arbitrary, as the other numbers here
 LINGER = 0.25  # seconds for which the thread stays when nobody waits
 PATIENCE = 1.0  # seconds that a cancelled put waits for a call that has begun
-
-T = TypeVar("T", "RemoteGetter", "RemotePutter")
 
 
 class RemoteGetter(Line):
@@ -42,7 +40,7 @@ class RemoteGetter(Line):
         self._failure: BaseException | None = None
         self._runs = False
         self._pid = os.getpid()
-        _getters.add(self)
+        _getters[id(self)] = self
 
     def belongs_here(self) -> bool:
         """Whether this is not a forked copy, whose thread is another process's."""
@@ -254,30 +252,22 @@ def _cancel_again() -> None:
 
 def remote_getter(q: Any) -> RemoteGetter:
     """Find or make the getter of a queue, which keeps it."""
-    return _kept(q, "_mt_aio_remote_getter", RemoteGetter)
+    return kept(q, "_mt_aio_remote_getter", RemoteGetter)
 
 
 def remote_putter(q: Any) -> RemotePutter:
     """Find or make the putter of a queue, which keeps it."""
-    return _kept(q, "_mt_aio_remote_putter", RemotePutter)
-
-
-def _kept(q: Any, name: str, make: Callable[[Any], T]) -> T:
-    with _keeping:
-        found: T | None = vars(q).get(name)
-        if found is None or not found.belongs_here():
-            found = vars(q)[name] = make(q)
-    return found
+    return kept(q, "_mt_aio_remote_putter", RemotePutter)
 
 
 def _at_exit() -> None:
     """Put back what would be lost with this process."""
-    for getter in list(_getters):
-        if getter.belongs_here():
+    for ref in _getters.valuerefs():  # a copy: other threads may still make some
+        getter = ref()
+        if getter is not None and getter.belongs_here():
             getter.put_back()
 
 
 logger = logging.getLogger("mt.aio.proc")
-_keeping = threading.Lock()
-_getters: WeakSet[RemoteGetter] = WeakSet()
+_getters: WeakValueDictionary[int, RemoteGetter] = WeakValueDictionary()  # by their ids
 atexit.register(_at_exit)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from mt.aio.proc._queue_kept import kept
 from mt.aio.proc._queue_line import Line
 
 SLICE = 0.25  # seconds after which the thread looks whether anybody waits; arbitrary
@@ -69,18 +70,7 @@ class SlotLine(Line):
 
 def slot_line_of(q: Any) -> SlotLine | None:
     """Find or make the line of a queue, which keeps it; None if it has no such semaphore."""
-    attributes = vars(q)
-    line: SlotLine | None = attributes.get(_LINE)
-    if line is None or not line.belongs_here():
-        semaphore = attributes.get("_sem")
-        if semaphore is None:
-            return None
-        with _keeping:
-            line = attributes.get(_LINE)
-            if line is None or not line.belongs_here():
-                line = attributes[_LINE] = SlotLine(semaphore)
-    return line
-
-
-_LINE = "_mt_aio_slots"
-_keeping = threading.Lock()
+    semaphore = vars(q).get("_sem")
+    if semaphore is None:
+        return None
+    return kept(q, "_mt_aio_slots", lambda _: SlotLine(semaphore))

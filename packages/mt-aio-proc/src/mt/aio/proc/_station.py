@@ -66,7 +66,7 @@ class Station:
     async def start(self, setup: list[Buffer], forward: tuple[str, ...]) -> int:
         """Start the child; return its process id."""
         relay = self._relay = launch(setup, forward, self._lock, self)
-        links.add(self)
+        links[id(self)] = self
         relay.driver.attach(self._loop)
         return await offload(lambda: relay.pid, context_vars={"async": True})
 
