@@ -128,6 +128,23 @@ def test_queues_of_other_makes(async_mode):
     assert q.seen_from == {threading.get_ident()}
 
 
+def test_who_wants_it_at_once(async_mode, monkeypatch):
+    """An interval of next to nothing is no thread's business: it would never sleep."""
+    monkeypatch.setattr(_queue_poll, "LONGEST", 0.02)
+    q = queue.SimpleQueue()
+
+    async def body(context_vars):
+        getting = asyncio.ensure_future(qget_aio(q, aio_interval=1e-6))
+        for _ in range(20):
+            await asyncio.sleep(0)
+            assert not any(line.offered for line in _lines())
+        q.put("item")
+        async with asyncio.timeout(20):
+            return await getting
+
+    assert async_mode.run(body) == "item"
+
+
 def test_no_thread_can_be_started(async_mode, until, monkeypatch):
     """The event loop goes on looking."""
     until(lambda: not _running(), 20)

@@ -14,7 +14,7 @@ import threading
 from queue import SimpleQueue
 from time import sleep
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,18 +50,20 @@ class Lookout:
                 self._runs = True
 
     def _run(self) -> None:
-        lines: WeakSet[PolledLine] = WeakSet()  # no task and no event loop is kept from here
+        lines: list[ref[PolledLine]] = []  # no task and no event loop is kept from here
         while self._wanted(lines):
-            rest = _see_to(lines)
-            self._look([line.look for line in lines], rest)
+            lines, looks, rest = _see_to(lines)
+            self._look(looks, rest)
 
-    def _wanted(self, lines: WeakSet[PolledLine]) -> bool:
+    def _wanted(self, lines: list[ref[PolledLine]]) -> bool:
         """Take what is offered; tell whether there is anything to look at."""
         with self._lock:
             while not self._new.empty():
                 line = self._new.get()
                 line.taken = line.offered
-                lines.add(line)
+                if not line.known:
+                    line.known = True
+                    lines.append(ref(line))
             self._runs = bool(lines)
             return self._runs
 
@@ -84,15 +86,26 @@ def lookout() -> Lookout:
     return _lookout
 
 
-def _see_to(lines: WeakSet[PolledLine]) -> float:
-    """Drop the lines at which nobody waits, or is about to try; tell when to look at the others."""
-    rest = math.inf
-    for line in list(lines):
+def _see_to(
+    lines: list[ref[PolledLine]],
+) -> tuple[list[ref[PolledLine]], list[Callable[[], bool]], float]:
+    """Drop the lines at which nobody waits, or is about to try.
+
+    Returns:
+        The others, how to look at them, and how many seconds to sleep before each look.
+    """
+    quiet, looks, rest = [], [], math.inf
+    for reference in lines:
+        line = reference()
+        if line is None:
+            continue
         if line.stays_quiet():
+            quiet.append(reference)
+            looks.append(line.look)
             rest = min(rest, line.pause())
         else:
-            lines.discard(line)
-    return rest
+            line.known = False
+    return quiet, looks, rest
 
 
 _lookout = Lookout()

@@ -21,6 +21,7 @@ from mt.aio.proc._queue_lookout import lookout
 PART = 50  # who has waited for a second waits a fiftieth of that longer at most; arbitrary
 MOST = 20  # intervals that a pause is made longer to; arbitrary
 LONGEST = 0.02  # seconds that a pause is made longer to; arbitrary
+LEAST = 0.001  # seconds: a thread that sleeps less takes more than its loop; arbitrary
 
 
 def pause(interval: float, waited: float) -> float:
@@ -45,6 +46,7 @@ class PolledLine(LoopLine):
         self.interval = 0.0
         self.offered = 0  # to the lookout, and so many times it was; the loop's thread writes this
         self.taken = 0  # by the lookout, when it was offered for that time; its thread writes this
+        self.known = False  # to the lookout; its thread alone reads and writes this
         self._offers = 0
 
     def pause(self) -> float:
@@ -79,7 +81,8 @@ class PolledLine(LoopLine):
 
     def looked_after(self, pause: float) -> bool:
         """Tell whether the lookout looks here; offer it if the pauses are long enough for that."""
-        if not self.offered and self._simple and (pause > self.interval or pause == LONGEST):
+        quiet = pause > max(self.interval, LEAST) or pause == LONGEST
+        if quiet and self._simple and not self.offered:
             self._offers += 1
             self.offered = self._offers
             lookout().offer(self)
@@ -91,7 +94,7 @@ class PolledLine(LoopLine):
             return False
         if self.look():
             return True
-        with suppress(RuntimeError):  # it has just been closed
+        with suppress(Exception):  # it has just been closed; and others are waiting, too
             self._poller.loop.call_soon_threadsafe(self._found)
         return False
 
