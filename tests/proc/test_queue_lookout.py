@@ -10,7 +10,7 @@ import weakref
 
 import pytest
 
-from mt.aio.proc import _queue_poll, qget_aio
+from mt.aio.proc import _queue_lookout, _queue_poll, qget_aio
 
 NAME = "mt-aio-queue-lookout"
 pytestmark = pytest.mark.usefixtures("quiet_at_once")
@@ -56,22 +56,40 @@ def test_the_event_loop_sleeps_meanwhile(async_mode, until):
 
 
 def test_it_looks_again_for_who_waits_again(async_mode):
-    """One consumer, item by item; also if another consumer was quicker."""
+    """Item by item, while somebody always waits; also if another consumer was quicker."""
     q = queue.SimpleQueue()
 
     async def body(context_vars):
-        got = []
+        got, getting = [], [asyncio.ensure_future(qget_aio(q)) for _ in range(2)]
         for number in range(5):
-            getting = asyncio.ensure_future(qget_aio(q))
             await _come_true(lambda: _taken(1))
             _lines()[0]._found()  # as though there had been something
             await _come_true(lambda: _taken(1))
             q.put(number)
             async with asyncio.timeout(20):
-                got.append(await getting)
+                got.append(await getting.pop(0))
+            getting.append(asyncio.ensure_future(qget_aio(q)))
+        for task in getting:
+            task.cancel()
+        await asyncio.wait(getting)
         return got
 
     assert async_mode.run(body) == list(range(5))
+
+
+def test_each_look_finds_what_has_come(async_mode, monkeypatch):
+    """Not only every eighth, when the thread sees to who still waits."""
+    monkeypatch.setattr(_queue_lookout, "LOOKS", 10**6)
+    q = queue.SimpleQueue()
+
+    async def body(context_vars):
+        getting = asyncio.ensure_future(qget_aio(q))
+        await _come_true(lambda: _taken(1))
+        q.put("item")
+        async with asyncio.timeout(20):
+            return await getting
+
+    assert async_mode.run(body) == "item"
 
 
 def test_one_thread_for_all_event_loops(until):
