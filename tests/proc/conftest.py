@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import multiprocessing
 import os
 import queue
@@ -12,18 +13,17 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
 import pytest
 
-from mt.aio.proc import BgProcess, _queue
-from mt.aio.proc._exit import links
-from mt.aio.proc.lowlevel import RemoteHost, Station
+from mt.aio.proc import BgProcess, _queue, _queue_poll
 
 THREAD_QUEUES = [queue.Queue, queue.LifoQueue, queue.PriorityQueue]
 CONTEXT = multiprocessing.get_context("spawn")
@@ -34,10 +34,30 @@ PATIENCE = 5 if "COVERAGE_PROCESS_CONFIG" in os.environ else 0
 resource_tracker.ensure_running()  # it stays with this process, once the first queue is made
 
 
+def _load(name: str) -> ModuleType:
+    """Load a file of fixtures, wherever pytest was started."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"proc_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_hosts = _load("hosts")
+near_loop, nearby = _hosts.near_loop, _hosts.nearby
+
+
 @pytest.fixture(autouse=True)
 def first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no call of `qput_aio` or `qget_aio` give way for those of the tests before."""
     monkeypatch.setattr(_queue, "_calls", 0)
+
+
+@pytest.fixture
+def quiet_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a queue that can only be polled be quiet from the first moment."""
+    monkeypatch.setattr(_queue_poll, "PART", 1e-9)
+    monkeypatch.setattr(_queue_poll, "LONGEST", 0.002)  # longer than the usual interval
 
 
 @pytest.fixture
@@ -187,41 +207,36 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _end(q):
-    """Have a queue of processes leave nothing behind."""
-    if hasattr(q, "join_thread"):
-        q.close()
-        q.join_thread()
-        q._reader.close()  # without any item put, nobody has closed them
-        q._writer.close()
+@pytest.fixture
+def ending() -> Iterator[Callable[[Any], Any]]:
+    """Take queues that are to leave nothing behind, such as those of `multiprocessing`."""
+    taken: list[Any] = []
+    yield lambda q: taken.append(q) or q
+    for q in taken:
+        if hasattr(q, "join_thread"):
+            q.close()
+            q.join_thread()
+        if hasattr(q, "_reader"):
+            q._reader.close()  # without any item put, nobody has closed them
+            q._writer.close()
 
 
 @pytest.fixture(
     params=[*THREAD_QUEUES, CONTEXT.Queue, CONTEXT.JoinableQueue],
     ids=["Queue", "LifoQueue", "PriorityQueue", "mp.Queue", "mp.JoinableQueue"],
 )
-def bounded(request):
+def bounded(request, ending):
     """Make queues with a limit, of each kind that can have one."""
-    made = []
-
-    def make(maxsize):
-        made.append(request.param(maxsize))
-        return made[-1]
-
-    yield make
-    for q in made:
-        _end(q)
+    return lambda maxsize: ending(request.param(maxsize))
 
 
 @pytest.fixture(
     params=[*THREAD_QUEUES, queue.SimpleQueue, CONTEXT.Queue],
     ids=["Queue", "LifoQueue", "PriorityQueue", "SimpleQueue", "mp.Queue"],
 )
-def any_queue(request):
+def any_queue(request, ending):
     """Give an empty queue of each kind, without a limit."""
-    q = request.param()
-    yield q
-    _end(q)
+    return ending(request.param())
 
 
 @pytest.fixture(scope="module")
@@ -236,10 +251,7 @@ def manager():
 
 @pytest.fixture
 def with_heartbeat():
-    """Await something while a task ticks; give the result or error, and the ticks.
-
-    The attribute `periods` has the seconds to try in turn: the machine may stand still meanwhile.
-    """
+    """Await something while a task ticks; give the result or error, and the ticks."""
 
     async def with_heartbeat(coro):
         ticks = 0
@@ -262,76 +274,24 @@ def with_heartbeat():
             await asyncio.wait([heart])
         return result, ticks
 
-    with_heartbeat.periods = (0.05, 1, 5)
     return with_heartbeat
 
 
-class _Nearby(RemoteHost):
-    """A remote host whose far end is a thread of this process, and which can go wrong."""
-
-    def __init__(self, loop, **options):
-        super().__init__(**{"timeout": 10, "wait": 0.2, "grace": 0.3} | options)
-        self._loop = loop
-        self.carriers = []
-
-    def carrier(self):
-        self.carriers.append(_NearCarrier())
-        return self.carriers[-1]
-
-    def loop(self):
-        return self._loop
-
-
-class _NearCarrier:
-    """Calls a station, unless told to do something else instead."""
-
-    def __init__(self):
-        self.station = None
-        self.lost = ""
-        self.calls = []
-        self.dropped = 0
-        self.instead = None
-
-    async def start(self, setup, forward):
-        self.station = Station()
-        return await self.station.start(setup, forward), "nowhere"
-
-    async def exchange(self, *asked):
-        self.calls.append(asked)
-        if self.instead is not None:
-            return await self.instead(*asked)
-        return await self.station.exchange(*asked)
-
-    def gone(self):
-        return self.lost
-
-    def why_not(self):
-        return ": no reason"
-
-    def drop(self):
-        self.dropped += 1
-        if self.station is not None:
-            self.station.abandon()
-
-
 @pytest.fixture
-def near_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """Run an event loop in a thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield loop
-    gone = [link for link in links.values() if isinstance(link, Station)]
-    deadline = time.monotonic() + 5
-    while not all(station.ended for station in gone) and time.monotonic() < deadline:
-        time.sleep(0.01)  # for the killed children: the loop lets go of them
-    asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), loop).result(5)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+def runs_out_of_time(with_heartbeat):
+    """See that something keeps to its time-out, and that the event loop goes on meanwhile.
 
+    The machine may stand still for the whole time: then more time is tried.
+    """
 
-@pytest.fixture
-def nearby(near_loop) -> Callable[..., _Nearby]:
-    """Make remote hosts that are not far."""
-    return lambda **options: _Nearby(near_loop, **options)
+    async def runs_out_of_time(act, error):
+        for timeout in (0.05, 1, 5):
+            begin = time.monotonic()
+            result, ticks = await with_heartbeat(act(timeout))
+            assert isinstance(result, error)
+            assert time.monotonic() - begin >= 0.9 * timeout
+            if ticks >= 2:
+                return
+        pytest.fail("a blocked loop ticks once")
+
+    return runs_out_of_time

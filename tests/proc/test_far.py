@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+from mt.aio.core import srun
 from mt.aio.proc.lowlevel import ChildClosedError, ChildDiedError, HostLost
 
+LIMIT = 20
 # The near end has an event loop in a thread of its own.
 pytestmark = pytest.mark.mt_aio_loop_elsewhere
 
@@ -42,7 +44,7 @@ def test_large_messages(nearby, start, mode):
 
 def test_many_at_once(nearby, start, async_mode):
     """Messages are handled in order; those that come while calls are under way share the next."""
-    host = nearby()
+    host = nearby(grace=20)  # its calls are held until all is sent, however long that takes
     process = start(host=host)
     assert async_mode.run(process.send, (int, 0)) == 0
     (carrier,) = host.carriers
@@ -236,16 +238,26 @@ def test_a_stream(nearby, start, mode):
     assert mode.run(body) == list(range(50))
 
 
-def test_blocking_the_loop_that_carries(nearby, start, near_loop):
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "before it begins"])
+def test_blocking_the_loop_that_carries(nearby, start, near_loop, begun, monkeypatch):
     """A thread that runs the carrying loop is told that it cannot wait for a reply."""
-    process = start(host=nearby())
+    host, known, sends = nearby(), threading.Event(), threading.Event()
+    find = host.loop
+    monkeypatch.setattr(host, "loop", lambda: known.wait(LIMIT) and find())
+    process = start(host=host)
+    if begun:
+        known.set()
+        srun(process.send, (len, ""))
 
     async def body():
+        sends.set()
         await process.send((len, ""), context_vars={"async": False})
 
     future = asyncio.run_coroutine_threadsafe(body(), near_loop)
+    sends.wait(LIMIT)
+    known.set()
     with pytest.raises(RuntimeError, match="cannot be blocked"):
-        future.result(10)
+        future.result(LIMIT)
 
 
 @pytest.mark.parametrize("name", ["timeout", "wait", "grace"])

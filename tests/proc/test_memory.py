@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import os
 import socket
@@ -110,44 +109,6 @@ def test_too_many_regions_in_use(sides, monkeypatch):
     assert [region is None for region in taken] == [False, False, True]
 
 
-def _echo(start, sizes=(100_000, 3_000_000)):
-    process = start()
-    for size in sizes * 3:
-        array = np.arange(size, dtype="u1")
-        reply = srun(process.send, (lambda a: (a + 1, a), array), recv_timeout=LIMIT)
-        assert (reply[0] == array + 1).all()
-        assert (reply[1] == array).all()
-        reply[1][0] = 7
-    return process
-
-
-def test_without_memfd(start, monkeypatch):
-    """Files without a name, where temporary ones are, serve as well."""
-    monkeypatch.delattr(os, "memfd_create")
-    _echo(start)
-
-
-def test_where_no_memory_can_be_shared(start, monkeypatch):
-    """The socket has to do."""
-
-    def refuse(*args):
-        raise OSError(errno.ENOSYS, "not here")
-
-    monkeypatch.setattr(os, "memfd_create", refuse)
-    process = _echo(start)
-    assert not process._link._outbox.memory._own
-
-
-def test_no_room_left(start, monkeypatch):
-    """A region that cannot be filled: the message goes through the socket."""
-
-    def refuse(*args):
-        raise OSError(errno.ENOSPC, "full")
-
-    monkeypatch.setattr(os, "pwrite", refuse)
-    _echo(start)
-
-
 def test_arrays_that_are_kept(mode, start):
     """A hundred replies, all kept, all different: more than there are regions."""
     process = start()
@@ -168,25 +129,6 @@ def test_an_array_outlives_its_process(start):
     gc.collect()
     array += 1
     assert (array == 6).all()
-
-
-def test_nothing_is_leaked(start, caller):
-    """Descriptors and mappings go with the process, closed or killed."""
-
-    def held():
-        gc.collect()
-        with open("/proc/self/maps") as maps:
-            return len(os.listdir("/proc/self/fd")), maps.read().count("mt-aio-proc")
-
-    start().close()
-    before = held()
-    for end in (lambda p: p.close(), lambda p: (p._link.kill(), p.close())):
-        process = caller()
-        for _ in range(4):
-            srun(process.send, (lambda a: a, np.ones(1_000_000)))
-        end(process)
-        del process
-    assert held() == before
 
 
 def test_a_small_message_waits_for_the_large_one(async_mode, start):

@@ -21,6 +21,7 @@ KINDS = {
     "queue.Queue, 3 places": lambda _: queue.Queue(3),
     "queue.PriorityQueue, 1 place": lambda _: queue.PriorityQueue(1),
     "queue.SimpleQueue": lambda _: queue.SimpleQueue(),
+    "queue.SimpleQueue, quiet": lambda _: queue.SimpleQueue(),
     "mp.Queue": lambda _: CONTEXT.Queue(),
     "mp.Queue, 3 places": lambda _: CONTEXT.Queue(3),
     "mp.JoinableQueue, 1 place": lambda _: CONTEXT.JoinableQueue(1),
@@ -31,16 +32,12 @@ KINDS = {
 
 
 @pytest.fixture(params=KINDS)
-def q(request, manager):
+def q(request, manager, ending):
     """Give a queue of each kind."""
+    if "quiet" in request.param:
+        request.getfixturevalue("quiet_at_once")
     q = KINDS[request.param](manager)
-    yield q
-    if hasattr(q, "_reader"):
-        if hasattr(q, "join_thread"):
-            q.close()
-            q.join_thread()
-        q._reader.close()
-        q._writer.close()
+    return q if "proxy" in request.param else ending(q)
 
 
 async def _put_until_it_is_in(q, item, rng):

@@ -13,14 +13,6 @@ from mt.aio.proc import _queue_process, qget_aio, qput_aio
 CONTEXT = multiprocessing.get_context("spawn")
 
 
-def _end(q):
-    if hasattr(q, "join_thread"):
-        q.close()
-        q.join_thread()
-    q._reader.close()
-    q._writer.close()
-
-
 class Counting(multiprocessing.queues.Queue):
     """A queue with methods of its own, as recipes have them."""
 
@@ -40,9 +32,9 @@ class Counting(multiprocessing.queues.Queue):
         return item
 
 
-def test_methods_of_a_subclass_are_used(async_mode, with_heartbeat):
+def test_methods_of_a_subclass_are_used(async_mode, ending):
     """Its own get and put are called, the get in a thread as it might block."""
-    q = Counting()
+    q = ending(Counting())
 
     async def body(context_vars):
         getting = asyncio.ensure_future(qget_aio(q))
@@ -50,17 +42,14 @@ def test_methods_of_a_subclass_are_used(async_mode, with_heartbeat):
         await qput_aio(q, [1])
         assert await getting == [1]
 
-    try:
-        async_mode.run(body)
-        assert q.calls == [("put", [1]), ("get", [1])]
-    finally:
-        _end(q)
+    async_mode.run(body)
+    assert q.calls == [("put", [1]), ("get", [1])]
 
 
 @pytest.mark.parametrize("hidden", ["the reader", "the way of writing", "the semaphore"])
-def test_private_attributes_that_are_not_there(async_mode, monkeypatch, hidden):
+def test_private_attributes_that_are_not_there(async_mode, monkeypatch, hidden, ending):
     """Where `multiprocessing` is not as expected, its public methods do, in a thread."""
-    q = CONTEXT.Queue(1)
+    q = ending(CONTEXT.Queue(1))
     if hidden == "the reader":
         monkeypatch.setattr(_queue_process, "_EXPECTED", ("_another_reader",))
     elif hidden == "the way of writing":
@@ -79,10 +68,7 @@ def test_private_attributes_that_are_not_there(async_mode, monkeypatch, hidden):
         with pytest.raises(queue.Empty):
             await qget_aio(q, block=False)
 
-    try:
-        async_mode.run(body)
-    finally:
-        _end(q)
+    async_mode.run(body)
 
 
 class NoWatching(asyncio.SelectorEventLoop):
@@ -96,9 +82,9 @@ class NoWatching(asyncio.SelectorEventLoop):
 
 
 @pytest.mark.parametrize("kind", ["Queue", "SimpleQueue"])
-def test_a_loop_that_cannot_watch(kind):
+def test_a_loop_that_cannot_watch(kind, ending):
     """A thread watches instead."""
-    q = getattr(CONTEXT, kind)()
+    q = ending(getattr(CONTEXT, kind)())
 
     async def body():
         getting = asyncio.ensure_future(qget_aio(q))
@@ -113,8 +99,5 @@ def test_a_loop_that_cannot_watch(kind):
         await qput_aio(q, 6)
         return await qget_aio(q)
 
-    try:
-        with asyncio.Runner(loop_factory=NoWatching) as runner:
-            assert runner.run(body()) == (5, 6)
-    finally:
-        _end(q)
+    with asyncio.Runner(loop_factory=NoWatching) as runner:
+        assert runner.run(body()) == (5, 6)

@@ -17,14 +17,9 @@ CONTEXT = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
-def q():
+def q(ending):
     """Give a queue of processes."""
-    q = CONTEXT.Queue()
-    yield q
-    q.close()
-    q.join_thread()
-    q._reader.close()
-    q._writer.close()
+    return ending(CONTEXT.Queue())
 
 
 def test_a_wake_before_the_suspension(async_mode):
@@ -166,28 +161,32 @@ def watched(monkeypatch):
 
 
 def test_a_pipe_is_watched_on_for_who_comes_back(async_mode, q, watched):
-    """One consumer, a hundred items one by one; afterwards nobody watches."""
-    got = threading.Semaphore(0)
+    """One consumer, a hundred items, each put once it waits; afterwards nobody watches."""
 
-    def produce():
-        for number in range(100):
-            q.put(number)
-            got.acquire()
+    async def consume():
+        return [await qget_aio(q, timeout=20) for _ in range(100)]
 
     async def body(context_vars):
-        thread = threading.Thread(target=produce)
-        thread.start()
-        items = []
-        for _ in range(100):
-            items.append(await qget_aio(q, timeout=20))
-            got.release()
-        thread.join()
-        await asyncio.sleep(0.01)
+        consuming = asyncio.ensure_future(consume())
+        for number in range(100):
+            while not any(line.idle for line in _lines(q)):
+                await asyncio.sleep(0)
+            q.put(number)
+            while any(line.idle for line in _lines(q)):
+                await asyncio.sleep(0)
+        items = await consuming
+        while _lines(q):
+            await asyncio.sleep(0)
         return items
 
     assert async_mode.run(body) == list(range(100))
-    assert watched[0] == watched[1] < 80  # of a hundred; on a busy machine it comes back late
-    assert not q._mt_aio_getter.lines
+    assert watched == [1, 1]
+
+
+def _lines(q):
+    """The lines of those who wait to get."""
+    getter = getattr(q, "_mt_aio_getter", None)
+    return [] if getter is None else list(getter.lines.values())
 
 
 @pytest.mark.parametrize("end", ["timeout", "cancel", "item"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import queue
 import select
 import signal
 import socket
@@ -20,8 +19,6 @@ from mt.aio.proc._frames import LARGE, RETURNED, Frame
 from mt.aio.proc._handle import Own
 from mt.aio.proc._loops import LoopListener, LoopWaiter
 from mt.aio.proc._pickling import dumps, loads
-from mt.aio.proc._queue_poll import Poller
-from mt.aio.proc._queue_remote import RemoteGetter
 
 BIG = [bytes(LARGE)]
 LIMIT = 10
@@ -73,14 +70,6 @@ def test_memory_that_nobody_knows(memory):
     frame = Frame(RETURNED, 1, [b"x"])
     memory.place(frame)
     assert frame.segments == [b"x"]
-
-
-def test_memory_without_memfd(monkeypatch):
-    """Systems without unnamed files in memory use a temporary file, whose name goes at once."""
-    monkeypatch.delattr(os, "memfd_create", raising=False)
-    descriptor = _memory._unnamed()
-    assert os.fstat(descriptor).st_nlink == 0
-    os.close(descriptor)
 
 
 def test_a_child_whose_parent_goes_while_it_starts():
@@ -262,68 +251,3 @@ def test_a_buffer_that_is_not_contiguous():
     array = np.arange(2 * LARGE, dtype="u1")[::2]
     segments = dumps(array)
     assert (loads(segments) == array).all()
-
-
-@pytest.mark.parametrize("look", [None, lambda: False, lambda: 1 / 0], ids=["no", "empty", "bad"])
-def test_a_queue_that_cannot_say_whether_it_is_empty(look):
-    """Who waits tries for himself, and finds out what is wrong."""
-
-    async def main():
-        q = SimpleNamespace() if look is None else SimpleNamespace(empty=look)
-        line = Poller().line(q, "empty", 0.01)
-        woken = []
-        line.wake = lambda: woken.append("woken")
-        line.tick()
-        assert woken == []  # nobody waits
-        line.idle["somebody"] = None
-        line.tick()
-        assert woken == ["woken"]
-
-    asyncio.run(main())
-
-
-class Full(queue.Queue):
-    """A queue that takes nothing back."""
-
-    def put(self, item, block=True, timeout=None):
-        """Refuse."""
-        raise queue.Full
-
-
-class Broken(queue.Queue):
-    """A queue whose other side is gone."""
-
-    def put(self, item, block=True, timeout=None):
-        """Fail."""
-        raise ConnectionError("gone")
-
-
-def test_what_nobody_has_taken_is_put_back():
-    """It is in the queue again, and counted once."""
-    q = queue.Queue()
-    for number in range(2):
-        q.put(number)
-    getter = RemoteGetter(q)
-    getter._shelf.append(q.get())
-    getter.put_back()
-    assert [q.get(), q.get()] == [1, 0]
-    assert q.unfinished_tasks == 2
-
-
-def test_a_full_queue_takes_nothing_back():
-    """What came from it stays on the shelf, for whoever asks next."""
-    getter = RemoteGetter(Full())
-    getter._shelf.append("item")
-    getter.put_back()
-    assert list(getter._shelf) == ["item"]
-    getter._shelf.clear()
-
-
-def test_a_broken_queue_takes_nothing_back(caplog):
-    """That something is lost with it goes to the log."""
-    getter = RemoteGetter(Broken())
-    getter._shelf.append("item")
-    getter.put_back()
-    (record,) = caplog.records
-    assert "cannot be put back" in record.getMessage()
-    assert "gone" in record.exc_text

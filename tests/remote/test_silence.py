@@ -76,9 +76,12 @@ def test_a_cancelled_write_is_waited_for(async_mode, frozen):
 
     async def body(context_vars):
         task = asyncio.create_task(write_binary(URL, b"new", context_vars=context_vars))
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(20):
+            while not frozen.ends:  # nobody has connected
+                await asyncio.sleep(0.001)
         task.cancel()
-        await asyncio.sleep(0.2)
+        for _ in range(10):
+            await asyncio.sleep(0.001)
         assert not task.done()
         frozen.go_on()
         with pytest.raises(asyncio.CancelledError):

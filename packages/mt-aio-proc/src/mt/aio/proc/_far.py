@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mt.aio.proc._far_watch import FarWatch
 from mt.aio.proc._frames import RAISED, RETURNED, Buffer, Frame
 from mt.aio.proc._line import Ending, Line
 from mt.aio.proc._station import FRAME, HANG_UP, KILL, WRITE, Packet, Told
@@ -40,34 +41,6 @@ class _GoneError(Exception):
 
 class _LateError(Exception):
     """Nothing has come in time."""
-
-
-class FarWatch:
-    """Lets threads wait for what the carrier's event loop does."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Condition()
-        self.loop: asyncio.AbstractEventLoop | None = None
-
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Do nothing: the carrier's loop reads."""
-
-    def wait(self, done: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until something is done; False if it was not in time.
-
-        Raises:
-            RuntimeError: this thread runs the very loop that it would wait for.
-        """
-        running = asyncio._get_running_loop()  # noqa: SLF001 - documented
-        if running is not None and running is self.loop and not done():
-            raise RuntimeError("the event loop that carries the messages cannot be blocked for one")
-        with self._turn:
-            return self._turn.wait_for(done, timeout)
-
-    def poke(self) -> None:
-        """Have the waiting threads look."""
-        with self._turn:
-            self._turn.notify_all()
 
 
 class FarOutlet:

@@ -7,14 +7,17 @@ nobody else's, for the writer does not touch the region until it has been releas
 when no view of it is left, with whatever is sent next. So there is no name to be cleaned up:
 when both processes are gone, or have closed their descriptors, so is the memory.
 
-A new region is filled by `pwrite`, which is cheaper than to fault a new mapping in page by page;
-one that is used again, through a mapping that is kept.
+A new region is filled by `pwrite`, which is cheaper than to fault a new mapping in page by page,
+and which tells when there is no memory left; one that is used again, through a mapping that is
+kept. Where there is no `memfd_create` (macOS, some builds of Python), a region is shared memory as
+POSIX has it, which has a name for a moment. Some systems let that be mapped only.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+from errno import ENODEV, ENXIO, EOPNOTSUPP, ESPIPE
 from sys import getrefcount
 
 from mt.aio.proc._frames import LARGE, RELEASE, Frame, pack
@@ -31,6 +34,8 @@ SMALLEST = 1 << 18  # bytes of a region; up to there a receiver copies and relea
 PIECE = 1 << 22  # bytes that are copied at a time: a millisecond or so, then others may run
 _MOST = 32  # regions in use at once; more goes through the socket
 _KEPT = 1 << 28  # bytes of regions that are kept for the next message
+
+_ONLY_MAPPED = {ESPIPE, ENXIO, ENODEV, EOPNOTSUPP}  # what `pwrite` says of such memory; macOS: 1st
 
 
 class Region:
@@ -70,15 +75,25 @@ class Region:
         for begin in range(0, len(view), PIECE):
             piece = view[begin : begin + PIECE]
             start, end = offset + begin, offset + begin + len(piece)
-            if end <= self._filled:
-                if self._mapping is None:
-                    self._mapping = mmap.mmap(self._descriptor, self.size)
-                self._mapping[start:end] = piece
+            if end > self._filled and self._write(piece, start):
+                self._filled = end
                 continue
+            if self._mapping is None:
+                self._mapping = mmap.mmap(self._descriptor, self.size)
+            self._mapping[start:end] = piece
+
+    def _write(self, piece: memoryview, start: int) -> bool:
+        """Fill a new part; False if this memory can only be mapped."""
+        try:
             while piece:
-                count = os.pwrite(self._descriptor, piece, end - len(piece))
-                piece = piece[count:]
-            self._filled = max(self._filled, end)
+                count = os.pwrite(self._descriptor, piece, start)
+                piece, start = piece[count:], start + count
+        except OSError as error:
+            if error.errno not in _ONLY_MAPPED:
+                raise
+            self._filled = self.size
+            return False
+        return True
 
 
 class Memory:
@@ -181,7 +196,7 @@ class Memory:
         size = max(SMALLEST, 1 << (size - 1).bit_length())  # costs nothing until it is filled
         try:
             descriptor = _unnamed()
-        except OSError:
+        except (ImportError, OSError):
             self._able = False
             return None
         try:
@@ -196,7 +211,8 @@ class Memory:
         """Map a region that the other side has just told of."""
         while number not in self._mapped:
             data, (descriptor,) = receive(self._aside, 8)
-            self._mapped[int.from_bytes(data, "little")] = mmap.mmap(descriptor, 0)
+            size = os.fstat(descriptor).st_size  # `mmap` would find it for files alone
+            self._mapped[int.from_bytes(data, "little")] = mmap.mmap(descriptor, size)
             os.close(descriptor)
         return self._mapped[number]
 
@@ -224,11 +240,17 @@ def _note(number: int, *, gone: bool) -> bytes:
 
 
 def _unnamed() -> int:
-    """Open a file that has no name and lives in memory, or where temporary files do."""
+    """Open a file that lives in memory and has no name."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("mt-aio-proc")
-    import tempfile
+    # What multiprocessing.shared_memory stands upon; that one would keep the name.
+    from _posixshmem import shm_open, shm_unlink  # type: ignore[import-not-found,unused-ignore]
 
-    descriptor, name = tempfile.mkstemp()
-    os.unlink(name)
-    return descriptor
+    name = f"/mt-aio-{os.urandom(8).hex()}"  # macOS allows 31 characters
+    descriptor = shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=0o600)
+    try:
+        shm_unlink(name)  # at once: whoever is killed later leaves nothing
+    except OSError:
+        os.close(descriptor)
+        raise
+    return int(descriptor)

@@ -69,6 +69,7 @@ class RemoteHost(Host):
         def begin() -> None:
             try:
                 loop = self.loop()
+                line.driver.carried_by(loop)
                 loop.call_soon_threadsafe(line.begin, loop)
             except Exception as exc:  # noqa: BLE001 - whatever it is, those who wait are told
                 line.end(Ending(None, lost=f"it cannot be reached: {exc}", cause=exc))

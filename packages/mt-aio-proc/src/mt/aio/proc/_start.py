@@ -7,7 +7,7 @@ import os
 import struct
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mt.aio.proc import _child, _protocol, _zygote
 from mt.aio.proc._frames import Buffer, Frame
@@ -27,15 +27,26 @@ AHEAD: list[str] = []  # folders that children import from before all others
 _HEADER = struct.Struct("<4sIII")  # of a file with byte code: its magic, flags, time and size
 
 
-class Child(NamedTuple):
-    """A started child and the parent's ends of what connects the two."""
+class _Ends:
+    """One side's ends of what connects a child and its parent. A NamedTuple takes long to make."""
 
-    process: Handle
-    channel: socket.socket
-    aside: socket.socket
-    lifeline: int
-    stdout: int
-    stderr: int
+    def __init__(
+        self, channel: socket.socket, aside: socket.socket, lifeline: int, stdout: int, stderr: int
+    ) -> None:
+        self.channel = channel
+        self.aside = aside
+        self.lifeline = lifeline
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class Child:
+    """A started child and the parent's ends."""
+
+    def __init__(self, process: Handle, ends: _Ends) -> None:
+        self.process = process
+        self.channel, self.aside = ends.channel, ends.aside
+        self.lifeline, self.stdout, self.stderr = ends.lifeline, ends.stdout, ends.stderr
 
     def close(self) -> None:
         """Close the parent's ends."""
@@ -57,16 +68,6 @@ class Child(NamedTuple):
         self.aside.close()
         for descriptor in (self.lifeline, self.stdout, self.stderr):
             os.close(descriptor)
-
-
-class _Theirs(NamedTuple):
-    """The child's ends."""
-
-    channel: socket.socket
-    aside: socket.socket
-    lifeline: int
-    stdout: int
-    stderr: int
 
 
 def launch(
@@ -111,7 +112,7 @@ def start() -> Child:
         their_lifeline, lifeline = _pipe(theirs, ours)
         stdout, their_stdout = _pipe(ours, theirs)
         stderr, their_stderr = _pipe(ours, theirs)
-        ends = _Theirs(their_channel, their_aside, their_lifeline, their_stdout, their_stderr)
+        ends = _Ends(their_channel, their_aside, their_lifeline, their_stdout, their_stderr)
         process = (_fork(ours, ends, lifeline) if _zygote.possible() else None) or _fresh(
             ours, ends
         )
@@ -119,12 +120,12 @@ def start() -> Child:
         aside.setblocking(False)
         os.set_blocking(stdout, False)
         os.set_blocking(stderr, False)
-        child = Child(process, channel, aside, lifeline, stdout, stderr)
+        child = Child(process, _Ends(channel, aside, lifeline, stdout, stderr))
         ours.pop_all()
     return child
 
 
-def _fork(ours: ExitStack, ends: _Theirs, lifeline: int) -> Handle | None:
+def _fork(ours: ExitStack, ends: _Ends, lifeline: int) -> Handle | None:
     """Have the nursery fork a child; None if it cannot."""
     import socket
 
@@ -147,7 +148,7 @@ def _fork(ours: ExitStack, ends: _Theirs, lifeline: int) -> Handle | None:
     return Forked(report, nursery.popen)
 
 
-def _fresh(ours: ExitStack, ends: _Theirs) -> Handle:
+def _fresh(ours: ExitStack, ends: _Ends) -> Handle:
     """Start an interpreter for this child alone."""
     passed = (ends.channel.fileno(), ends.aside.fileno(), ends.lifeline)
     popen = _popen(passed, ends.stdout, ends.stderr)
