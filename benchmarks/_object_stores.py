@@ -98,7 +98,7 @@ def _readers(
 def moto_case(runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store) -> Case:
     """Read from moto's server, several at a time."""
     return Case(
-        f"{len(names)} S3 objects of 1 KiB read, {AT_ONCE} at a time: moto's server",
+        f"{len(names)} S3 objects of 1 KiB, {AT_ONCE} at a time, moto",
         *_readers(runner, names, peer, store),
         (Target(0.33, "s3fs"),),
         notes="most of the time is moto's own, which all wait for: with obstore itself, too, the "
@@ -109,7 +109,7 @@ def moto_case(runner: asyncio.Runner, names: list[str], peer: Any, store: S3Stor
 def fixed_case(runner: asyncio.Runner, names: list[str], peer: Any, store: S3Store) -> Case:
     """Read from a server that costs next to nothing."""
     return Case(
-        f"{len(names)} S3 objects of 1 KiB read, {AT_ONCE} at a time: a server that does little",
+        f"{len(names)} S3 objects of 1 KiB, {AT_ONCE} at a time, fast server",
         *_readers(runner, names, peer, store),
         (Target(0.33, "s3fs"),),
         notes="what the clients themselves take: the server sends one answer to all requests",
@@ -128,7 +128,7 @@ def plain_case(names: list[str], store: S3Store) -> Case:
             obstore.get(store, name.partition("/")[2]).bytes().to_bytes()
 
     return Case(
-        f"{len(names)} S3 objects of 1 KiB read, no loop: moto's server",
+        f"{len(names)} S3 objects of 1 KiB, no loop, moto",
         lambda: timed(sync, len(names)),
         {"obstore": lambda: timed(plain, len(names))},
     )
@@ -150,7 +150,7 @@ def write_case(runner: asyncio.Runner, names: list[str], peer: Any, store: S3Sto
         return _several(runner, write, names)
 
     return Case(
-        f"{len(names)} S3 objects of 1 KiB written, {AT_ONCE} at a time: moto's server",
+        f"{len(names)} S3 objects of 1 KiB written, {AT_ONCE} at a time, moto",
         measure(ours),
         {"s3fs": measure(by_s3fs), "obstore": measure(by_obstore)},
     )

@@ -123,6 +123,7 @@ loop.close()
 def test_a_worker_that_dies_is_replaced(monkeypatch):
     """Should a worker thread itself fail, that is told, and another serves those that wait."""
     told = threading.Event()
+    monkeypatch.setattr(_pool.Pool, "_adapt", lambda *args, **options: None)  # or there are more
     monkeypatch.setattr(_pool, "_pool", _pool.Pool())
     monkeypatch.setattr(threading, "excepthook", lambda _: told.set())
 
