@@ -7,7 +7,7 @@ from queue import SimpleQueue
 import pytest
 
 from mt.aio.core import _brisk
-from mt.aio.core._brisk import LEAST, MOMENT, PAUSE, Lookout
+from mt.aio.core._brisk import MOMENT, Lookout
 
 
 class Clock:
@@ -72,30 +72,6 @@ def test_it_sleeps_when_the_moment_is_over(lookout, clock):
     clock.yields = 0
     lookout.get()
     assert not clock.yields
-
-
-@pytest.mark.parametrize(("takes", "last"), [(PAUSE / 100, 2**20), (PAUSE * 100, LEAST)])
-def test_a_pause_adapts_to_the_processor(lookout, clock, monkeypatch, takes, last):
-    """What a pause is spent with grows or shrinks until it takes about as long as it should."""
-    seen = []
-    monkeypatch.setattr(_brisk, "crc32", lambda zeros: seen.append(len(zeros)))
-    clock.step = takes
-    lookout.zeros = 2**15
-    for _ in range(10):
-        lookout.pause()
-    assert seen[0] == 2**15
-    assert seen == sorted(seen, reverse=last == LEAST)
-    assert seen[-1] == last
-    clock.step = PAUSE
-    lookout.pause()
-    assert lookout.zeros == last
-
-
-def test_no_pause_when_giving_way_has_brought_a_job(lookout, clock, monkeypatch):
-    """A job that came while others had the core is taken without a pause."""
-    monkeypatch.setattr(lookout.__class__, "pause", lambda self: pytest.fail("a pause"))
-    clock.due = 0.0
-    assert lookout.get() == "due"
 
 
 def test_a_burst_is_taken_as_it_is(lookout, clock):
