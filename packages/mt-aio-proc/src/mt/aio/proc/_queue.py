@@ -59,8 +59,8 @@ async def qput_aio(
         block: whether to wait until there is room.
         timeout: seconds to wait at most; None waits for ever. Without `block` it has no effect.
         aio_interval: seconds between two looks at a full queue of which nothing more is known than
-            that it can be asked; where there is no room for long, up to 20 times as many, but no
-            more than 0.02. See the guide on queues.
+            that it can be asked; where there is no room for long, up to 30 times as many, but no
+            more than 0.03. See the guide on queues.
         context_vars: the mode; left out or empty, the mode is asynchronous.
 
     Raises:
@@ -119,8 +119,8 @@ async def qget_aio(
         block: whether to wait until there is an item.
         timeout: seconds to wait at most; None waits for ever. Without `block` it has no effect.
         aio_interval: seconds between two looks at an empty queue of which nothing more is known
-            than that it can be asked; where nothing comes for long, up to 20 times as many, but
-            no more than 0.02. See the guide on queues.
+            than that it can be asked; where nothing comes for long, up to 30 times as many, but
+            no more than 0.03. See the guide on queues.
         context_vars: the mode; left out or empty, the mode is asynchronous.
 
     Returns:

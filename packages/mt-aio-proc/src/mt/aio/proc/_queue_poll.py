@@ -18,9 +18,9 @@ from weakref import WeakValueDictionary
 from mt.aio.proc._queue_line import LoopLine
 from mt.aio.proc._queue_lookout import lookout
 
-PART = 50  # who has waited for a second waits a fiftieth of that longer at most; arbitrary
-MOST = 20  # intervals that a pause is made longer to; arbitrary
-LONGEST = 0.02  # seconds that a pause is made longer to; arbitrary
+PART = 25  # who has waited for a second waits a twenty-fifth of that longer at most; arbitrary
+MOST = 30  # intervals that a pause is made longer to; arbitrary
+LONGEST = 0.03  # seconds that a pause is made longer to; arbitrary
 LEAST = 0.001  # seconds: a thread that sleeps less takes more than its loop; arbitrary
 
 
