@@ -48,8 +48,10 @@ def test_in_a_kernel(tmp_path, monkeypatch):
     spec = tmp_path / "data" / "kernels" / "mine"
     spec.mkdir(parents=True)
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    # asyncio's debug mode says which steps took long, and ipykernel cannot do with it.
+    calm = {"PYTHONASYNCIODEBUG": "", "PYTHONDEVMODE": ""}
     (spec / "kernel.json").write_text(
-        json.dumps({"argv": command, "display_name": "mine", "language": "python"})
+        json.dumps({"argv": command, "display_name": "mine", "language": "python", "env": calm})
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     client = nbclient.NotebookClient(notebook, timeout=30, kernel_name="mine")
