@@ -40,6 +40,7 @@ await adder.send(20)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.timeout(120)
 def test_in_a_kernel(tmp_path, monkeypatch):
     """All of it works as in a script, in the notebook's own loop."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
