@@ -92,6 +92,15 @@ def halt() -> Iterator[Halt]:
 
 
 @pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a worker thread that the watcher adds none to, however busy the machine is."""
+    from mt.aio.core import _pool
+
+    monkeypatch.setattr(_pool.Pool, "_adapt", lambda *args, **options: None)
+    monkeypatch.setattr(_pool, "_pool", _pool.Pool())
+
+
+@pytest.fixture
 def not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep coverage, which imports a lot, out of the interpreters that a test starts."""
     for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:

@@ -7,19 +7,11 @@ import threading
 
 import pytest
 
-from mt.aio.core import _pool
 from mt.aio.core.lowlevel import expect_wait, later, offload, submit
 
 
 async def _offload(func, *args, context_vars, **options):
     return await offload(func, *args, context_vars=context_vars, **options)
-
-
-@pytest.fixture
-def one_thread(monkeypatch):
-    """Have threads that the watcher adds none to, however busy the machine is."""
-    monkeypatch.setattr(_pool.Pool, "_adapt", lambda *args, **options: None)
-    monkeypatch.setattr(_pool, "_pool", _pool.Pool())
 
 
 def test_the_result_is_that_of_the_last_part(mode):

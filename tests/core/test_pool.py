@@ -120,11 +120,9 @@ loop.close()
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-def test_a_worker_that_dies_is_replaced(monkeypatch):
+def test_a_worker_that_dies_is_replaced(one_thread, monkeypatch):
     """Should a worker thread itself fail, that is told, and another serves those that wait."""
     told = threading.Event()
-    monkeypatch.setattr(_pool.Pool, "_adapt", lambda *args, **options: None)  # or there are more
-    monkeypatch.setattr(_pool, "_pool", _pool.Pool())
     monkeypatch.setattr(threading, "excepthook", lambda _: told.set())
 
     class Broken(Job):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mt.aio.core import _pool, srun
+from mt.aio.core import srun
 from mt.aio.core.lowlevel import later, offload, submit
 from mt.aio.fs import _folder, write_binary
 from mt.aio.fs.lowlevel import Replacement, resolve_target, write_all
@@ -18,13 +18,11 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no flushing
 ASYNC = {"async": True}
 
 
-def test_writes_at_once_share_flushes(tmp_path, monkeypatch):
+def test_writes_at_once_share_flushes(one_thread, tmp_path, monkeypatch):
     """Of 200 writes awaited at once, with "full", each is flushed, the folder a few times.
 
     They are made to wait for one thread until all are there, which a busy machine may prevent.
     """
-    monkeypatch.setattr(_pool.Pool, "_adapt", lambda *args, **options: None)
-    monkeypatch.setattr(_pool, "_pool", _pool.Pool())
     gate = threading.Event()
     seen, real = [], os.fsync
 
