@@ -68,7 +68,7 @@ def test_both_ways(mode, start, kind, until):
         assert os.fstat(region._descriptor).st_nlink == 0
         assert not os.get_inheritable(region._descriptor)
     until(lambda: not _names())  # another test may just be making one
-    imported = srun(process.send, (lambda: "multiprocessing" in sys.modules,))
+    imported = srun(process.send, (lambda: "multiprocessing.shared_memory" in sys.modules,))
     assert not imported
 
 

@@ -144,3 +144,18 @@ def test_orders(caller, order, status):
         return await until(station, "frame", 2)
 
     run(caller, body)
+
+
+def test_ends_when_its_loop_is_closed(caller):
+    """A child whose caller's loop is gone is ended all the same, and nobody gets an error."""
+
+    async def begin():
+        station = Station()
+        instance = caller.__new__(caller)
+        await station.start(dumps(instance, not_importable(caller)), ())
+        return station
+
+    station = asyncio.run(begin())
+    station.begin_close()
+    station.finish(5)
+    assert station.ended

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mt.aio.core.lowlevel import offload, submit
@@ -163,7 +164,8 @@ class Station:
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - documented
             self._wake()
         else:
-            self._loop.call_soon_threadsafe(self._wake)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         for future in self._news:
