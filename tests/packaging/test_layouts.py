@@ -87,7 +87,7 @@ def test_the_lowest_allowed_versions(fresh, wheels, requirements):
     assert works(environment)
     if sys.version_info[:2] == (3, 11):  # the oldest has wheels of all lower bounds
         versions = environment.uv_pip("list", "--format", "freeze")
-        for line in requirements:
+        for line in (line for line in requirements if ";" not in line):
             name, bound = re.fullmatch(r"([\w-]+)(?:\[.*\])?>=([\d.]+)", line).groups()
             assert re.search(rf"^{name}=={re.escape(bound)}(\.\d+)*$", versions, re.MULTILINE)
 
