@@ -1,25 +1,17 @@
-"""Small servers that speak of Google's and Azure's protocols what a client of theirs needs.
-
-They are made after the vendors' descriptions of the calls, not after the client, keep everything in
-the memory, and refuse what they do not know. Credentials are not checked.
-"""
+"""What the servers of all vendors have in common."""
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from email.utils import formatdate
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
 
 BUCKET = "bucket"
 
@@ -192,160 +184,3 @@ class Handler(BaseHTTPRequestHandler):
         """Write an object."""
         version = self.cloud.put(self.key, data)
         self.answer(201, **self.tags(version))
-
-
-class Google(Handler):
-    """The XML interface of Google Cloud Storage."""
-
-    kind = "SuchBucket"
-    version_name = "x_goog_generation"
-
-    def put(self) -> None:
-        """Write or copy an object, or take a part of one."""
-        if "partNumber" in self.query:
-            self.cloud.parts[self.query["uploadId"]][self.query["partNumber"]] = self.body
-            self.answer(200, ETag=f'"part-{self.query["partNumber"]}"')
-            return
-        wanted = self.headers.get("x-goog-if-generation-match")
-        now = self.cloud.objects.get(self.key, (b"", 0))[1]
-        if wanted is not None and int(wanted) != now:
-            self.answer(412, self.error("PreconditionFailed"))
-        elif source := self.headers.get("x-goog-copy-source"):
-            self.copy(source)
-        else:
-            self.write(self.body)
-
-    def post(self) -> None:
-        """Begin or end an upload in parts."""
-        if "uploads" in self.query:
-            upload = str(next(self.cloud.versions))
-            self.cloud.parts[upload] = {}
-            text = f"<UploadId>{upload}</UploadId>"
-            self.answer(
-                200,
-                f"<InitiateMultipartUploadResult>{text}</InitiateMultipartUploadResult>".encode(),
-            )
-            return
-        parts = self.cloud.parts.pop(self.query["uploadId"])
-        numbers = re.findall(rb"<PartNumber>(\d+)</PartNumber>", self.body)
-        version = self.cloud.put(self.key, b"".join(parts[n.decode()] for n in numbers))
-        text = f'<ETag>"tag-{version}"</ETag>'
-        body = f"<CompleteMultipartUploadResult>{text}</CompleteMultipartUploadResult>".encode()
-        self.answer(200, body, **self.tags(version))
-
-    def delete(self) -> None:
-        """Remove an object, or what there is of one."""
-        if "uploadId" in self.query:
-            del self.cloud.parts[self.query["uploadId"]]
-            self.answer(204)
-        elif self.cloud.objects.pop(self.key, None) is None:
-            self.answer(404, self.error("NoSuchKey"))
-        else:
-            self.answer(204)
-
-    def list(self) -> None:
-        """List objects."""
-        folders, keys = self.found()
-        body = "".join(
-            f"<CommonPrefixes><Prefix>{escape(each)}</Prefix></CommonPrefixes>" for each in folders
-        )
-        for key in keys:
-            data, version = self.cloud.objects[key]
-            body += (
-                f"<Contents><Key>{escape(key)}</Key><Size>{len(data)}</Size>"
-                f"<LastModified>2026-01-01T00:00:00Z</LastModified><ETag>{version}</ETag></Contents>"
-            )
-        self.answer(200, f"<ListBucketResult>{body}</ListBucketResult>".encode())
-
-
-class Azure(Handler):
-    """The REST interface of Azure's blobs, as its emulators have it: the account is in the path."""
-
-    kind = "SuchContainer"
-    first_part = 1
-
-    def put(self) -> None:
-        """Write or copy an object, or take a part of one."""
-        comp = self.query.get("comp")
-        if comp == "block":
-            self.cloud.parts.setdefault(self.key, {})[self.query["blockid"]] = self.body
-            self.answer(201)
-            return
-        now = self.cloud.objects.get(self.key)
-        if self.headers.get("If-None-Match") == "*" and now:
-            self.answer(409, self.error("BlobAlreadyExists"))
-            return
-        wanted = self.headers.get("If-Match")
-        if wanted and (now is None or wanted != f'"tag-{now[1]}"'):
-            self.answer(412, self.error("ConditionNotMet"))
-        elif comp == "blocklist":
-            names = re.findall(rb"<(?:Uncommitted|Latest)>([^<]+)<", self.body)
-            blocks = self.cloud.parts.pop(self.key)
-            self.write(b"".join(blocks[name.decode()] for name in names))
-        elif source := self.headers.get("x-ms-copy-source"):
-            self.copy(source)
-        else:
-            assert self.headers["x-ms-blob-type"] == "BlockBlob"
-            self.write(self.body)
-
-    def post(self) -> None:
-        """Remove several at once: requests in a body, as mail has its attachments."""
-        mark = self.headers["Content-Type"].partition("boundary=")[2]
-        body = ""
-        for number, path in enumerate(re.findall(rb"DELETE (\S+) HTTP", self.body)):
-            key = unquote(urlsplit(path.decode()).path).partition(f"{BUCKET}/")[2]
-            gone = self.cloud.objects.pop(key, None)
-            status = "202 Accepted" if gone else "404 Not Found"
-            body += f"--{mark}\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\n"
-            body += f"HTTP/1.1 {status}\r\nx-ms-request-id: {number}\r\n\r\n\r\n"
-        body += f"--{mark}--\r\n"
-        self.answer(202, body.encode(), Content_Type=f"multipart/mixed; boundary={mark}")
-
-    def delete(self) -> None:
-        """Remove an object, or what there is of one."""
-        gone = self.cloud.objects.pop(self.key, None)
-        self.answer(202 if gone else 404, b"" if gone else self.error("BlobNotFound"))
-
-    def list(self) -> None:
-        """List objects."""
-        folders, keys = self.found()
-        body = "".join(f"<BlobPrefix><Name>{escape(each)}</Name></BlobPrefix>" for each in folders)
-        for key in keys:
-            data, version = self.cloud.objects[key]
-            body += (
-                f"<Blob><Name>{escape(key)}</Name><Properties><Content-Length>{len(data)}"
-                f"</Content-Length><Last-Modified>{formatdate(usegmt=True)}</Last-Modified>"
-                f"<Content-Type>x</Content-Type><Etag>{version}</Etag></Properties></Blob>"
-            )
-        text = f"<EnumerationResults><Blobs>{body}</Blobs><NextMarker /></EnumerationResults>"
-        self.answer(200, text.encode())
-
-
-def google_options(address: str) -> dict[str, Any]:
-    """What `configure` needs for such a server."""
-    key = {"gcs_base_url": address, "disable_oauth": True, "client_email": "", "private_key": ""}
-    return {"service_account_key": json.dumps({**key, "private_key_id": ""})}
-
-
-def azure_options(address: str) -> dict[str, Any]:
-    """What `configure` needs for such a server."""
-    key = base64.b64encode(b"SeCrEt+of/nobody").decode()
-    return {"account_name": "me", "account_key": key, "endpoint": f"{address}/me"}
-
-
-SCHEMES = {"gs": (Google, google_options), "az": (Azure, azure_options)}
-
-
-@contextmanager
-def cloud(scheme: str) -> Iterator[tuple[Cloud, dict[str, Any]]]:
-    """Serve a store of a scheme: what it has, and what `configure` needs."""
-    handler, options = SCHEMES[scheme]
-    content = Cloud()
-    server = Server(handler, content)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    client = {"client_options": {"allow_http": True}}
-    yield content, options(f"http://127.0.0.1:{server.server_port}") | client
-    server.shutdown()
-    server.server_close()
-    thread.join()
