@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from _weakref import ReferenceType  # which is there already; weakref is not
+from collections.abc import Iterable
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 from mt.aio.core._later import later
 from mt.aio.core._limit import at_least_one
@@ -12,6 +14,8 @@ from mt.aio.core._offload import check_cancelled, expect_wait, offload, submit
 from mt.aio.core._progress import Bar, Progress, Updatable, check_progress, open_bar
 from mt.aio.core._protocol import AsynContext, AsynFunction, AsynIterator
 from mt.aio.core._suspend import SuspendError
+
+T = TypeVar("T")
 
 __all__ = [
     "AsynContext",
@@ -29,11 +33,27 @@ __all__ = [
     "expect_wait",
     "is_async",
     "later",
+    "living",
     "offload",
     "open_bar",
     "publish",
     "submit",
 ]
+
+
+def living(references: Iterable[ReferenceType[T]]) -> list[T]:
+    """Give what weak references still refer to.
+
+    For a registry that other threads add to meanwhile, which its `values` could not stand.
+
+    Args:
+        references: weak references, such as the `valuerefs()` of a `WeakValueDictionary`, which
+            are copied in one step.
+
+    Returns:
+        The objects that are there; they stay as long as the list does.
+    """
+    return [each for reference in references if (each := reference()) is not None]
 
 
 def publish(namespace: dict[str, Any]) -> None:
