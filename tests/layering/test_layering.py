@@ -178,6 +178,18 @@ def test_what_is_imported_is_declared(piece):
     assert used - declared - set(sys.stdlib_module_names) <= {f"mt-aio-{piece}"}
 
 
+def test_exceptions_to_the_rules_have_reasons():
+    """Whatever silences ruff or mypy is followed by its reason, on its line."""
+    bare = re.compile(r"# (noqa(: [A-Z0-9, ]+)?|type: ignore(\[[a-z, -]+\])?)\s*$", re.MULTILINE)
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for folder in ("packages", "scripts", "examples", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for match in bare.finditer(path.read_text())
+    ]
+    assert not found
+
+
 def test_shared_levels_belong_to_nobody():
     """`mt` has no `__init__.py` anywhere, `mt.aio` has one in the facade alone."""
     inits = {str(path.relative_to(PACKAGES)) for path in PACKAGES.glob("*/src/mt/__init__.py")}
