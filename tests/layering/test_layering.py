@@ -259,6 +259,16 @@ def test_a_piece_loads_only_what_is_below_it(piece):
     assert pieces <= MAY_IMPORT[piece] | {piece}
 
 
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_piece_does_not_load_its_lowlevel(piece):
+    """Else two threads that import the one and the other first may wait for each other.
+
+    Python tells one of them so, by an error. It happened when names of several pieces were first
+    used in threads: core's `lowlevel` was being imported for one piece, and core for another.
+    """
+    assert f"mt.aio.{piece}.lowlevel" not in loaded_by(f"import mt.aio.{piece}")
+
+
 def test_a_file_in_sync_mode_needs_no_event_loop(tmp_path):
     """A first write and read in sync mode load no asyncio."""
     path = str(tmp_path / "a.bin")

@@ -26,7 +26,7 @@ from weakref import WeakValueDictionary, ref
 
 from mt.aio.core import _pool
 from mt.aio.core._job import Held, Job
-from mt.aio.core.lowlevel import living
+from mt.aio.core._pieces import living
 
 
 class Mailbox:
