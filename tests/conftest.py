@@ -159,8 +159,9 @@ def _left_behind(before: dict[str, str], children: set[int]) -> list[str]:
     ]
     left += [f"child process {pid}" for pid in _children() - children - stay.keys()]
     pool = sys.modules.get("mt.aio.core._pool")
-    if pool is not None and (pending := pool._pool.pending + pool._network.pending):
-        left.append(f"{pending} jobs in worker threads")
+    for each in (pool._pool, pool._network) if pool is not None else ():
+        if pending := each.jobs.qsize() + len(each.running):
+            left.append(f"{pending} jobs in worker threads")
     left += [
         f"thread {thread.name}"
         for thread in threading.enumerate()

@@ -180,9 +180,9 @@ def test_the_watcher_is_called_when_a_job_has_to_wait(pool, started):
     """Once; a job that a free thread is going to take is none of its business."""
     put = [Job(int, (), None, kept=False) for _ in range(3)]
     pool.put(put[0])
-    assert (pool.watched, pool.duty.qsize(), pool.pending) == (False, 0, 1)
+    assert (pool.watched, pool.duty.qsize(), pool.jobs.qsize()) == (False, 0, 1)
     pool.put(put[1])
-    assert (pool.watched, pool.duty.qsize(), pool.pending) == (True, 1, 2)
+    assert (pool.watched, pool.duty.qsize(), pool.jobs.qsize()) == (True, 1, 2)
     pool.put(put[2])
     pool._call_watcher()
     assert pool.duty.qsize() == 1
@@ -197,7 +197,7 @@ def test_a_job_that_runs_counts(pool):
     wait(pool, 0)
     pool.put(Job(int, (), None, kept=False))
     assert pool.watched
-    assert pool.pending == 2
+    assert (pool.jobs.qsize(), len(pool.running)) == (1, 1)
 
 
 def test_lanes_and_promises_leave_nothing(pool):

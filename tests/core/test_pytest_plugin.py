@@ -13,13 +13,13 @@ MODES = ["sync", "async", "uvloop"] if importlib.util.find_spec("uvloop") else [
 @pytest.fixture
 def outcomes(pytester, monkeypatch):
     """Run a test file with the plugin alone, and give its output and its outcomes."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # to load the others takes a second
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # the others take a second
 
-    def run(source, ini=""):
+    def run(source, ini="", *options):
         pytester.makeini(f"[pytest]\n{ini}")
         pytester.makepyfile(source)
         command = ["-p", "mt.aio.core.pytest_plugin", "-p", "no:cacheprovider", "-q", "-rA"]
-        result = pytester.runpytest_subprocess(*command)
+        result = pytester.runpytest_subprocess(*command, *options)
         return result.stdout.str(), result.parseoutcomes()
 
     return run
@@ -59,6 +59,26 @@ def test_async_mode_has_no_sync_run(outcomes):
         """
     )
     assert counts == {"passed": len(MODES) - 1}
+
+
+def test_without_uvloop(outcomes):
+    """The other modes run; what would run on it is skipped, and says why."""
+    output, counts = outcomes(
+        """
+        import sys
+        from mt.aio.core import sleep
+
+        sys.modules["uvloop"] = None  # cannot be imported
+
+        def test_nap(mode):
+            mode.run(sleep, 0)
+
+        def test_that_has_not_begun(async_mode):
+            assert async_mode.name == "async"
+        """
+    )
+    assert counts == {"passed": 3, "skipped": 2}
+    assert output.count("uvloop is not installed") == 2
 
 
 def test_a_sync_run_that_makes_a_loop_fails(outcomes):
@@ -220,22 +240,39 @@ def test_a_run_inside_a_running_loop_says_what_to_do(outcomes):
     assert "never awaited" not in output
 
 
-def test_a_task_left_behind_fails(outcomes):
-    """It would be destroyed with the loop, its work undone."""
+def test_failures_without_assert(outcomes, monkeypatch):
+    """With `python -O` the plugin finds what it finds else.
+
+    It asserted, which pytest keeps alive in tests, but not in a plugin of a namespace package.
+    """
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
     output, counts = outcomes(
         """
         import asyncio
+        import time
+        from mt.aio.core.pytest_plugin import Mode
 
         async def leaves(context_vars):
             if context_vars["async"]:
-                asyncio.create_task(asyncio.sleep(60), name="left")
+                asyncio.create_task(asyncio.sleep(60))
+            else:
+                asyncio.new_event_loop().close()
+
+        async def blocks(context_vars):
+            time.sleep(0.4)
 
         def test_leaves(mode):
             mode.run(leaves)
-        """
+
+        def test_blocks():
+            Mode("async", 100).run(blocks)
+        """,
+        "",
+        "--assert=plain",
     )
-    assert counts == {"passed": 1, "failed": len(MODES) - 1}
-    assert "tasks left open" in output
+    assert counts["failed"] == len(MODES) + 1
+    for found in ("an event loop was touched", "tasks left open", "the event loop was blocked"):
+        assert f"AssertionError: {found}" in output
 
 
 def test_a_fixture_of_the_project_s_own_goes_first(outcomes):

@@ -80,7 +80,7 @@ def _pids(processes):
     return [srun(process.send, (os.getpid,)) for process in processes]
 
 
-def test_a_worker_that_is_killed(cluster, client, both_ways, doomed, lose, vanishes):  # noqa: PLR0917
+def test_a_worker_that_is_killed(cluster, client, both_ways, doomed, lose, vanishes):
     """SIGKILL of a worker is told; its children are gone, too."""
     processes = both_ways(client, workers=doomed[0])
     pids = _pids(processes)
@@ -101,7 +101,7 @@ def test_as_long_as_stated(event):
     assert _stated(event) == host.wait + host.grace
 
 
-def test_a_worker_that_is_frozen(cluster, client, both_ways, doomed, lose, vanishes):  # noqa: PLR0917
+def test_a_worker_that_is_frozen(cluster, client, both_ways, doomed, lose, vanishes):
     """SIGSTOP of a worker is told after wait + grace; when it thaws, its children end."""
     processes = both_ways(client, workers=doomed[0], **SHORT)
     pids = _pids(processes)
@@ -236,9 +236,7 @@ def test_the_chosen_worker(cluster, client, caller, ancestors):
             assert cluster.workers["w0"].pid in srun(process.send, (ancestors,))
 
 
-def test_restart_on_another_worker(  # noqa: PLR0917 - fixtures
-    cluster, client, doomed, caller, ancestors, lose
-):
+def test_restart_on_another_worker(cluster, client, doomed, caller, ancestors, lose):
     """After a loss, `restart` has another child on a worker that is left."""
     with caller(host=DaskHost(client, workers=doomed)) as process:
         parents = srun(process.send, (ancestors,))

@@ -44,9 +44,7 @@ async def _silent():
     ("connect", "timeout", "told"),
     [(_refused, 20, "no way there"), (_silent, 0.5, "could not be started within 0.5 s")],
 )
-def test_a_worker_that_cannot_be_reached(  # noqa: PLR0917 - fixtures
-    client, caller, connect, timeout, told, monkeypatch
-):
+def test_a_worker_that_cannot_be_reached(client, caller, connect, timeout, told, monkeypatch):
     """The scheduler passes the calls on, unless they were to be direct: that is told, then."""
     host = DaskHost(client, grace=20)
     insisting = DaskHost(client, direct=True, timeout=timeout)

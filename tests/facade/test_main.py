@@ -134,8 +134,11 @@ def test_the_system_s_facilities(site):
     assert said["add_reader"].startswith("yes")
 
 
-def test_folder_without_the_files_piece(site, tmp_path):
-    """Without mt-aio-fs nothing is tried, and that is no fault."""
+@pytest.mark.parametrize("left", [False, True])
+def test_folder_without_the_files_piece(site, tmp_path, left):
+    """Without mt-aio-fs nothing is tried, and that is no fault; nor is a folder it has left."""
+    if left:
+        (site.aio / "fs" / "__pycache__").mkdir(parents=True)
     status, lines = report(site, tmp_path)
     assert status == 0
     assert "    not tried, as mt.aio.fs is not installed" in lines

@@ -39,7 +39,7 @@ def find(server, trace_log, place, order):
 
 
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
-def test_every_system_call_fails(server, trace_log, place, job, mode_name, error):  # noqa: PLR0917
+def test_every_system_call_fails(server, trace_log, place, job, mode_name, error):
     """Each call that concerns the target's folder fails, one a run."""
     order = place.order(mode=mode_name)
     number = getattr(errno, error)

@@ -24,7 +24,7 @@ def look(place, jobs):
     return word
 
 
-def test_at_every_system_call(server, trace_log, place, jobs, job, mode_name):  # noqa: PLR0917
+def test_at_every_system_call(server, trace_log, place, jobs, job, mode_name):
     """Killed at any system call of a write: the whole old or the whole new content, always.
 
     In sync mode really at every call. In async mode at every call that concerns the target's

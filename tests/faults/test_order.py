@@ -25,7 +25,7 @@ def is_flush_of_file(call):
 
 @pytest.mark.parametrize("existing", [True, False], ids=["existing", "new"])
 @pytest.mark.parametrize("durability", ["none", "atomic", "full"])
-def test_order(server, trace_log, place, mode_name, durability, existing):  # noqa: PLR0917
+def test_order(server, trace_log, place, mode_name, durability, existing):
     """The file is flushed after the last change and before it is published, the folder after."""
     if existing and place.before is None:
         pytest.skip("an exclusive writer wants no target")

@@ -103,7 +103,7 @@ def tidy(place):
 
 @pytest.mark.parametrize("log", ["log written", "log lost"])
 @pytest.mark.parametrize("durability", ["atomic", "full"])
-def test_whole_after_a_power_cut(disk, jobs, new_place, mode_name, durability, log):  # noqa: PLR0917
+def test_whole_after_a_power_cut(disk, jobs, new_place, mode_name, durability, log):
     """The old or the new content is there, whole; with "full" the new one."""
     made = places(disk, jobs, new_place)
     for place in made:

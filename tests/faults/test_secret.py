@@ -55,7 +55,7 @@ def open_folder():
 
 @pytest.mark.parametrize("existing", [True, False], ids=["existing", "new"])
 @pytest.mark.parametrize("job", ["write_text", "write_binary delayed"])
-def test_secret(server, trace_log, open_folder, jobs, job, mode_name, existing):  # noqa: PLR0917
+def test_secret(server, trace_log, open_folder, jobs, job, mode_name, existing):
     """Another user who tries all the time, while each call takes long, opens no file of it.
 
     `write_text` is told the mode 0600; `write_binary` keeps that of the existing file.

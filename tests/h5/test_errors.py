@@ -208,7 +208,7 @@ def test_selection_out_of_range(mode, path, selection, error):
         (None, {}, TypeError, "must be specified"),
     ],
 )
-def test_what_cannot_be_written(mode, path, data, options, error, text):  # noqa: PLR0917  # a table
+def test_what_cannot_be_written(mode, path, data, options, error, text):
     """The error names file and dataset; nothing was changed."""
     before = path.read_bytes()
     with pytest.raises(error, match=rf"(?s)file\.h5', dataset 'g/new': .*{text}"):

@@ -209,9 +209,9 @@ def test_errors_of_other_files(name, told, filename):
 
 def test_error_without_any_number():
     """Where HDF5 tells no number, and it is not the file's content, it is EIO."""
-    with pytest.raises(OSError, match="could not do what was wanted") as caught:  # noqa: SIM117
-        with _explain.explained("path"):
-            raise OSError("Unable to synchronously create file (can't lstat file)")
+    message = "could not do what was wanted"
+    with pytest.raises(OSError, match=message) as caught, _explain.explained("path"):
+        raise OSError("Unable to synchronously create file (can't lstat file)")
     assert (caught.value.errno, caught.value.filename) == (errno.EIO, "path")
 
 

@@ -178,6 +178,18 @@ def test_what_is_imported_is_declared(piece):
     assert used - declared - set(sys.stdlib_module_names) <= {f"mt-aio-{piece}"}
 
 
+def test_exceptions_to_the_rules_have_reasons():
+    """Whatever silences ruff or mypy is followed by its reason, on its line."""
+    bare = re.compile(r"# (noqa(: [A-Z0-9, ]+)?|type: ignore(\[[a-z, -]+\])?)\s*$", re.MULTILINE)
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for folder in ("packages", "scripts", "examples", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for match in bare.finditer(path.read_text())
+    ]
+    assert not found
+
+
 def test_shared_levels_belong_to_nobody():
     """`mt` has no `__init__.py` anywhere, `mt.aio` has one in the facade alone."""
     inits = {str(path.relative_to(PACKAGES)) for path in PACKAGES.glob("*/src/mt/__init__.py")}
@@ -245,6 +257,16 @@ def test_a_piece_loads_only_what_is_below_it(piece):
     loaded = loaded_by(f"import mt.aio.{piece}")
     pieces = {name.split(".")[2] for name in loaded if name.startswith("mt.aio.")}
     assert pieces <= MAY_IMPORT[piece] | {piece}
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_piece_does_not_load_its_lowlevel(piece):
+    """Else two threads that import the one and the other first may wait for each other.
+
+    Python tells one of them so, by an error. It happened when names of several pieces were first
+    used in threads: core's `lowlevel` was being imported for one piece, and core for another.
+    """
+    assert f"mt.aio.{piece}.lowlevel" not in loaded_by(f"import mt.aio.{piece}")
 
 
 def test_a_file_in_sync_mode_needs_no_event_loop(tmp_path):

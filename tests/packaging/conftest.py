@@ -225,22 +225,29 @@ def fresh(tmp_path: Path) -> Callable[..., Environment]:
 
 
 @pytest.fixture(scope="session")
-def all_installed(wheels: dict[str, Path], once: Callable[..., Path]) -> Environment:
-    """One environment with everything installed from wheels, and stubs; no test changes it."""
+def environment_once(once: Callable[..., Path]) -> Callable[..., Environment]:
+    """Give an environment by its name, filled by a function once in a run; no test changes it."""
 
-    def make(folder: Path) -> None:
-        Environment(folder).install(wheels, EVERYTHING, STUBS)
+    def give(name: str, fill: Callable[[Environment], object]) -> Environment:
+        return Environment(once(name, lambda folder: fill(Environment(folder))))
 
-    return Environment(once("all-installed", make))
+    return give
 
 
 @pytest.fixture(scope="session")
-def all_in_place(once: Callable[..., Path]) -> Environment:
-    """One environment with everything installed from the checkout, and stubs; none changes it."""
+def all_installed(
+    wheels: dict[str, Path], environment_once: Callable[..., Environment]
+) -> Environment:
+    """One environment with everything installed from wheels, and stubs."""
+    return environment_once("all-installed", lambda fresh: fresh.install(wheels, EVERYTHING, STUBS))
 
-    def make(folder: Path) -> None:
-        environment = Environment(folder)
-        environment.uv_pip("install", *requirements_of_others(), STUBS)
-        environment.install_in_place(*MEMBERS)
 
-    return Environment(once("all-in-place", make))
+@pytest.fixture(scope="session")
+def all_in_place(environment_once: Callable[..., Environment]) -> Environment:
+    """One environment with everything installed from the checkout, and stubs."""
+
+    def fill(fresh: Environment) -> None:
+        fresh.uv_pip("install", *requirements_of_others(), STUBS)
+        fresh.install_in_place(*MEMBERS)
+
+    return environment_once("all-in-place", fill)

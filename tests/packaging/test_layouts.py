@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
 
-# One call or more into each piece and into everything that a piece needs.
+# One call or more into each piece of the extra `all` and into what these need.
 USE_EACH_PIECE = """
 import asyncio, json, queue
 import mt.aio
@@ -49,6 +49,46 @@ print(json.dumps([srun(use), asyncio.run(only_async()), sorted(mt.aio.__all__)])
 """
 ANSWER = [[1, 2], "HDF", "cba"]
 
+# One call or more into the other pieces, and into what the extras bring.
+USE_EXTRAS = """
+import json
+import hdf5plugin
+from distributed import Client, LocalCluster
+from mt.aio import BgProcess, CreateFileH5, read_text, srun, write_text
+from mt.aio.core import amap, sleep
+from mt.aio.dask import DaskHost
+from mt.aio.h5 import OpenFileH5
+
+class Child(BgProcess):
+    def child_handle_message(self, msg):
+        return msg[::-1]
+
+async def use(client, context_vars):
+    await write_text("memory://a/b.txt", "object", context_vars=context_vars)
+    naps = amap(sleep, [0, 0], progress="naps", context_vars=context_vars)
+    found = [await read_text("memory://a/b.txt", context_vars=context_vars)]
+    found.append(len([nap async for nap in naps]))
+    data, chunks = [[1.5] * 100] * 100, {"dtype": "f8", "chunks": (50, 100)}
+    async with CreateFileH5("b.h5", context_vars=context_vars) as file:
+        await file.write("x", data, compression="gzip", deflate="isal", **chunks)
+        await file.write("y", data, **hdf5plugin.Zstd(), **chunks)
+    async with OpenFileH5("b.h5", context_vars=context_vars) as file:
+        found += [(await file.read(name)).sum() for name in "xy"]
+    child = Child(host=DaskHost(client))
+    try:
+        return [*found, await child.send("abc", context_vars=context_vars)]
+    finally:
+        child.close()
+
+local = {"n_workers": 1, "processes": False, "dashboard_address": None}
+with LocalCluster(**local) as cluster, Client(cluster) as client:
+    print(json.dumps(srun(use, client)))
+"""
+A_TEST = """
+def test_mode(mode):
+    assert mode.context_vars == {"async": mode.is_async}
+"""
+
 
 def works(environment):
     """Whether each piece does its work there; `mt.aio.__all__` there."""
@@ -79,17 +119,32 @@ def test_a_mixture(fresh, wheels, all_installed, in_place):
     assert works(environment) == works(all_installed)
 
 
-def test_the_lowest_allowed_versions(fresh, wheels, requirements):
-    """The lower bounds of all dependencies are true (where this Python has wheels of them)."""
-    environment = fresh()
-    lowest = ("--resolution", "lowest-direct", "--only-binary", ":all:")
-    environment.install(wheels, *lowest, "mt-aio[all]", *requirements, unpinned=True)
-    assert works(environment)
+@pytest.fixture(scope="module")
+def lowest(wheels, everything, requirements, environment_once):
+    """An environment with all dependencies in the oldest versions that this Python can have."""
+    options = ("--resolution", "lowest-direct", "--only-binary", ":all:")
+    return environment_once(
+        "lowest",
+        lambda fresh: fresh.install(wheels, *options, everything, *requirements, unpinned=True),
+    )
+
+
+def test_the_lowest_allowed_versions(lowest, requirements):
+    """The lower bounds of all dependencies are true."""
+    assert works(lowest)
     if sys.version_info[:2] == (3, 11):  # the oldest has wheels of all lower bounds
-        versions = environment.uv_pip("list", "--format", "freeze")
+        versions = lowest.uv_pip("list", "--format", "freeze")
         for line in (line for line in requirements if ";" not in line):
             name, bound = re.fullmatch(r"([\w-]+)(?:\[.*\])?>=([\d.]+)", line).groups()
             assert re.search(rf"^{name}=={re.escape(bound)}(\.\d+)*$", versions, re.MULTILINE)
+
+
+def test_the_lowest_allowed_versions_of_the_rest(lowest, tmp_path):
+    """So are those of what the extras and the cluster's piece bring."""
+    assert lowest.ask(USE_EXTRAS) == ["object", 2, 15000.0, 15000.0, "cba"]
+    file = tmp_path / "test_mode.py"
+    file.write_text(A_TEST)
+    assert "2 passed, 1 skipped" in lowest.run("-m", "pytest", file)  # there is no uvloop
 
 
 ASK_NAMES = """

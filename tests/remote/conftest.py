@@ -184,9 +184,11 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def clouds() -> Any:
-    """The module that stands beside this one."""
-    spec = importlib.util.spec_from_file_location("clouds", Path(__file__).parent / "clouds.py")
+    """The package that stands beside this file."""
+    file = Path(__file__).parent / "clouds" / "__init__.py"
+    spec = importlib.util.spec_from_file_location("clouds_of_the_tests", file)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its modules look for each other
     spec.loader.exec_module(module)
     return module
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Hashable, 
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, assert_type
+from weakref import WeakValueDictionary
 
 from mt.aio import (
     AprocManager,
@@ -47,6 +48,7 @@ from mt.aio.core.lowlevel import (
     expect_wait,
     is_async,
     later,
+    living,
     offload,
     submit,
 )
@@ -170,6 +172,7 @@ async def authors(context_vars: ContextVars, key: Hashable) -> None:
     assert_type(submit(os.getpid), asyncio.Future[int])
     assert_type(check_cancelled(), None)
     assert_type(at_least_one("many", 3), int)
+    assert_type(living(WeakValueDictionary[str, DaskHost]().valuerefs()), list[DaskHost])
     assert_type(expect_wait(), None)
     with FolderFlush("folder") as change:
         assert_type(change.flush(), None)

@@ -155,7 +155,7 @@ def folder(path: str) -> Iterator[Line]:
     try:
         from mt.aio.core import srun
         from mt.aio.fs import write_binary
-    except ModuleNotFoundError as exc:
+    except ImportError as exc:  # no name in it: an empty folder that an uninstall has left
         yield Line(f"  not tried, as {exc.name} is not installed")
         return
     try:

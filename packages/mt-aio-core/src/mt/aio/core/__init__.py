@@ -11,9 +11,9 @@ from mt.aio.core._gather import amap, gather
 from mt.aio.core._inline import enter, iterate
 from mt.aio.core._ipython import ipython_state
 from mt.aio.core._limit import lock, semaphore, timeout
+from mt.aio.core._pieces import publish
 from mt.aio.core._run import srun
 from mt.aio.core._sleep import sleep, yield_control
-from mt.aio.core.lowlevel import publish
 
 __all__ = [
     "amap",

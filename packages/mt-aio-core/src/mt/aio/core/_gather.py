@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from mt.aio.core._asyn import asyn
 from mt.aio.core._limit import at_least_one
 from mt.aio.core._mode import ContextVars, is_async
-from mt.aio.core._progress import Progress, check_progress, open_bar
+from mt.aio.core._progress import Progress, open_bar
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -92,7 +92,6 @@ async def amap(
     iterator (`contextlib.aclosing`), which does the same; or the event loop will do it some time.
     """
     max_concurrency = at_least_one("max_concurrency", max_concurrency)
-    check_progress(progress)
     start, stop = _ways(context_vars)
     ahead = max_concurrency if is_async(context_vars) else 1
     bar = open_bar(progress, len(items) if isinstance(items, Sized) else None)
@@ -152,11 +151,7 @@ async def _all_succeed(futures: list[Any]) -> bool:
 
     for each in futures:
         each.add_done_callback(ended)
-    try:
-        return await verdict if futures else True
-    finally:
-        for each in futures:
-            each.remove_done_callback(ended)
+    return await verdict if futures else True
 
 
 def _raise_errors(futures: Iterable[Any]) -> None:

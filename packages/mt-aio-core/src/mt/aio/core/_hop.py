@@ -26,6 +26,7 @@ from weakref import WeakValueDictionary, ref
 
 from mt.aio.core import _pool
 from mt.aio.core._job import Held, Job
+from mt.aio.core._pieces import living
 
 
 class Mailbox:
@@ -191,17 +192,12 @@ def start(
 
 def _new_mailbox(loop: asyncio.AbstractEventLoop) -> Mailbox:
     """Make a loop's mailbox; those of closed loops need not wait for the garbage collector."""
-    for other in _all():
+    for other in living(_mailboxes.valuerefs()):
         gone = other.loop()
         if gone is None or gone.is_closed():
             other.abandon()
     mailbox = _mailboxes[id(loop)] = Mailbox(loop)
     return mailbox
-
-
-def _all() -> list[Mailbox]:
-    """Copy at once what there is: `values` would fail over what other threads add meanwhile."""
-    return [mailbox for box in _mailboxes.valuerefs() if (mailbox := box()) is not None]
 
 
 def _hang_bell(loop: asyncio.AbstractEventLoop, answer: Callable[[], None]) -> int | None:
@@ -220,13 +216,13 @@ def _hang_bell(loop: asyncio.AbstractEventLoop, answer: Callable[[], None]) -> i
 def _at_exit() -> None:
     """Finish what was promised, and tell what failed; no loop will run any more."""
     _pool.drain()
-    for mailbox in _all():
+    for mailbox in living(_mailboxes.valuerefs()):
         mailbox.abandon()
 
 
 def _renew() -> None:
     """Forget the parent's loops, in a forked child, and what was on its way to them."""
-    for mailbox in _all():
+    for mailbox in living(_mailboxes.valuerefs()):
         mailbox.lock = Lock()  # a thread that is not there any more may have had it
         mailbox.jobs.clear()
     _mailboxes.clear()

@@ -17,6 +17,8 @@ ASYNC: ContextVars = {"async": True}
 class MissingModeError(KeyError):
     """`context_vars` has no `"async"` key, so nobody said in which mode to run."""
 
+    __module__ = "mt.aio.core.lowlevel"  # which may not have been imported when this is raised
+
     def __str__(self) -> str:
         """The message itself, where `KeyError` would show it in quotes."""
         return str(self.args[0])

@@ -71,11 +71,6 @@ class Pool:
         self.watched = False  # whether the watcher is on duty
         self.duty: SimpleQueue[None] = SimpleQueue()
 
-    @property
-    def pending(self) -> int:
-        """How many jobs are in the queue or being run."""
-        return self.jobs.qsize() + len(self.running)
-
     def put(self, job: Job, *, in_turn: bool = False) -> None:
         """Queue a job, behind those of its lane unless it is known to be its turn."""
         if (job.order is not None or job.kept) and not in_turn and not self._enter_lane(job):

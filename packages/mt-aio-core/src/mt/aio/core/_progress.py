@@ -62,7 +62,7 @@ def open_bar(progress: Progress, total: int | None) -> Bar:
         TypeError: likewise.
     """
     check_progress(progress)
-    if progress is False or not (progress is True or isinstance(progress, str)):
+    if not (progress is True or isinstance(progress, str)):
         return _Foreign(None if progress is False else progress)
     bar: Bar = _tqdm().tqdm(desc=progress if isinstance(progress, str) else None, total=total)
     return bar

@@ -14,6 +14,8 @@ _OPAQUE = {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper
 class SuspendError(RuntimeError):
     """An asyn function suspended in synchronous mode, where nothing could ever resume it."""
 
+    __module__ = "mt.aio.core.lowlevel"  # which may not have been imported when this is raised
+
 
 class _Await(NamedTuple):
     """One link of the chain of awaits: who stands where."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import FunctionType
-from typing import Any
-
 from mt.aio.core._later import later
 from mt.aio.core._limit import at_least_one
 from mt.aio.core._mode import ContextVars, MissingModeError, is_async
 from mt.aio.core._offload import check_cancelled, expect_wait, offload, submit
+from mt.aio.core._pieces import living, publish
 from mt.aio.core._progress import Bar, Progress, Updatable, check_progress, open_bar
 from mt.aio.core._protocol import AsynContext, AsynFunction, AsynIterator
 from mt.aio.core._suspend import SuspendError
@@ -29,28 +27,12 @@ __all__ = [
     "expect_wait",
     "is_async",
     "later",
+    "living",
     "offload",
     "open_bar",
     "publish",
     "submit",
 ]
-
-
-def publish(namespace: dict[str, Any]) -> None:
-    """Give the public functions and classes of a module that module's name.
-
-    They are defined in private modules; whoever pickles, prints or documents them should see
-    only the public place.
-
-    Args:
-        namespace: the `globals()` of the public module, with its `__all__`.
-    """
-    for name in namespace["__all__"]:
-        member = namespace.get(name)
-        if isinstance(member, (FunctionType, type)):
-            for each in (member, getattr(member, "sync", None), getattr(member, "aio", None)):
-                if each is member or hasattr(each, "func"):  # what `asyn` added to a function
-                    each.__module__ = namespace["__name__"]
 
 
 publish(globals())

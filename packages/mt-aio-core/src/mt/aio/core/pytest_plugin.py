@@ -8,6 +8,8 @@ by default, 0 for any time), or if a task is left behind. A test of code that ta
 in another thread, in sync mode too, is marked `mt_aio_loop_elsewhere`.
 """
 
+# Failures are raised, not asserted: with `python -O` an installed plugin has no assertions.
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -86,9 +88,7 @@ class Mode:
     def _loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
         if self.name != "uvloop":
             return None
-        factory: Callable[[], asyncio.AbstractEventLoop] = pytest.importorskip(
-            "uvloop", reason="uvloop is not installed"
-        ).new_event_loop
+        factory: Callable[[], asyncio.AbstractEventLoop] = _uvloop().new_event_loop
         return factory
 
     async def _watched(self, coro: Awaitable[T]) -> T:
@@ -98,7 +98,8 @@ class Mode:
         with _not_blocked(asyncio.get_running_loop(), self.blocked_ms):
             result = await coro
         left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not left, f"tasks left open: {left}"  # noqa: S101  # as in any test
+        if left:
+            raise AssertionError(f"tasks left open: {left}")
         return result
 
 
@@ -118,9 +119,11 @@ def _not_blocked(loop: asyncio.AbstractEventLoop, limit_ms: float) -> Iterator[N
         yield
     finally:
         watch.stop()
-    assert not blocks, (  # noqa: S101  # as in any test
-        f"the event loop was blocked for more than {limit_ms:g} ms ({_OPTION}), here:\n{blocks[0]}"
-    )
+    if blocks:
+        raise AssertionError(
+            f"the event loop was blocked for more than {limit_ms:g} ms ({_OPTION}), here:\n"
+            f"{blocks[0]}"
+        )
 
 
 @contextmanager
@@ -138,7 +141,8 @@ def _no_loop(*, elsewhere: bool) -> Iterator[None]:
         yield
     finally:
         patch.undo()
-    assert not touched, f"an event loop was touched in sync mode, through {touched[0]}"  # noqa: S101  # as in any test
+    if touched:
+        raise AssertionError(f"an event loop was touched in sync mode, through {touched[0]}")
 
 
 def _ways_to_a_loop(asyncio: Any) -> list[tuple[Any, str]]:
@@ -177,9 +181,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def _uvloop() -> Any:
+    return pytest.importorskip("uvloop", reason="uvloop is not installed")
+
+
 def _mode(request: pytest.FixtureRequest) -> Mode:
     if request.param == "uvloop":
-        pytest.importorskip("uvloop", reason="uvloop is not installed")
+        _uvloop()
     marker = request.node.get_closest_marker(_OPTION)
     limit = marker.args[0] if marker else request.config.getini(_OPTION)
     elsewhere = request.node.get_closest_marker(_ELSEWHERE) is not None

@@ -160,7 +160,7 @@ class Desk:
         import asyncio
 
         self._loop = loop
-        self._running_loop = asyncio._get_running_loop  # get_running_loop raises, # noqa: SLF001
+        self._running_loop = asyncio._get_running_loop  # noqa: SLF001 - the public one raises
         self._current_task = asyncio.current_task
         self._tasks = asyncio.tasks
         self._on_end = self._finished

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from mt.aio.core.lowlevel import living
 from mt.aio.proc import _pickling, _zygote
 
 if TYPE_CHECKING:
@@ -19,13 +20,8 @@ AT_EXIT = 0.5  # seconds for all children to end when the interpreter does; arbi
 links: WeakValueDictionary[int, Link | Station] = WeakValueDictionary()  # by their ids
 
 
-def _all() -> list[Link | Station]:
-    """Copy at once what there is: `values` would fail over what other threads add meanwhile."""
-    return [link for ref in links.valuerefs() if (link := ref()) is not None]
-
-
 def _disown_all() -> None:
-    for link in _all():
+    for link in living(links.valuerefs()):
         link.disown()
     _zygote.disown()
     _pickling.renew()
@@ -33,11 +29,12 @@ def _disown_all() -> None:
 
 def _close_all() -> None:
     """Let all children end with the interpreter; it waits a moment for them, then kills."""
-    living = [link for link in _all() if not link.ended and os.getpid() == link.owner]
-    for link in living:
+    here = os.getpid()
+    ours = [each for each in living(links.valuerefs()) if not each.ended and each.owner == here]
+    for link in ours:
         link.begin_close()
     deadline = time.monotonic() + AT_EXIT
-    for link in living:
+    for link in ours:
         link.finish(max(deadline - time.monotonic(), 0))
     _zygote.close()
 

@@ -244,7 +244,7 @@ def _unnamed() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("mt-aio-proc")
     # What multiprocessing.shared_memory stands upon; that one would keep the name.
-    from _posixshmem import shm_open, shm_unlink  # type: ignore[import-not-found,unused-ignore]
+    from _posixshmem import shm_open, shm_unlink  # type: ignore[import-not-found,unused-ignore]  # private
 
     name = f"/mt-aio-{os.urandom(8).hex()}"  # macOS allows 31 characters
     descriptor = shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=0o600)

@@ -236,7 +236,7 @@ def _hush() -> None:
 def _import_cloudpickle() -> None:
     """Import what the next children will probably need, as the parent has it."""
     try:
-        import cloudpickle  # noqa: F401
+        import cloudpickle  # noqa: F401 - for its being there
     except Exception:  # noqa: BLE001 - then they will do without
         return
     gc.collect()

@@ -15,7 +15,7 @@ from mt.aio.proc._frames import LARGE
 try:  # what is behind `pickle`, without all that it imports
     import _pickle as pickle
 except ImportError:  # not CPython
-    import pickle  # type: ignore[no-redef]
+    import pickle  # type: ignore[no-redef]  # the same to us
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def dumps(obj: object, by_value: Iterable[str] = (), *, in_band: bool = False) -
         buffers.append(raw)
         return False
 
-    if type(obj) in (bytes, bytearray) and len(obj) >= LARGE:  # type: ignore[arg-type]
-        obj = _Plain(obj)  # type: ignore[arg-type]
+    if type(obj) in (bytes, bytearray) and len(obj) >= LARGE:  # type: ignore[arg-type]  # it has a length
+        obj = _Plain(obj)  # type: ignore[arg-type]  # likewise
     try:
         data = pickle.dumps(obj, 5, buffer_callback=keep)
     except Exception:  # noqa: BLE001 - whatever it was, cloudpickle may know better, or raises

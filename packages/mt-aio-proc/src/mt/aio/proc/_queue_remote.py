@@ -20,6 +20,7 @@ from queue import Empty, Full
 from typing import Any
 from weakref import WeakValueDictionary
 
+from mt.aio.core.lowlevel import living
 from mt.aio.proc._queue_kept import kept
 from mt.aio.proc._queue_line import Line, Place, Waiter
 
@@ -262,9 +263,8 @@ def remote_putter(q: Any) -> RemotePutter:
 
 def _at_exit() -> None:
     """Put back what would be lost with this process."""
-    for ref in _getters.valuerefs():  # a copy: other threads may still make some
-        getter = ref()
-        if getter is not None and getter.belongs_here():
+    for getter in living(_getters.valuerefs()):
+        if getter.belongs_here():
             getter.put_back()
 
 
