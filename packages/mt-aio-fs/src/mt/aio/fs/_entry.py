@@ -97,7 +97,8 @@ async def remove(
 ) -> None:
     """Remove a file or symbolic link; with `tree`, also a folder and all that is in it.
 
-    A link is removed itself, never what it leads to, and not followed within a tree.
+    A link is removed itself, never what it leads to, and not followed within a tree; with `tree`
+    that is so of one with a slash at its end, too.
 
     **Modes.** Asynchronous: in one worker thread, a tree as well, after the writes to this path
     that were issued before. Synchronous: right here.

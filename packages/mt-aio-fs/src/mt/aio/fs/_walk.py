@@ -50,7 +50,8 @@ async def walk(
     Yields:
         For each folder its path, which begins with `folder` as it was given, the names of the
         folders in it and the names of everything else in it, both sorted. Symbolic links to
-        folders are among the folders, and are not entered.
+        folders are among the folders, and are not entered; one that leads nowhere, in a circle or
+        to a place that may not be looked at is among the rest.
 
     Raises:
         TypeError: if the path is neither a `str` nor an `os.PathLike` of one
