@@ -164,8 +164,8 @@ def read_file(filepath: str, size: int | None = None) -> bytes:
 def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
     """Read to the end, which is an empty piece, after a first one."""
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        return read_special(fd, data, size)
+    if not (stat.S_ISREG(status.st_mode) and status.st_size):
+        return read_special(fd, data, size)  # also files of /proc, which may have to be waited for
     if status.st_size > len(data):
         # All in one piece, from the beginning: joining a large one with the first would copy it.
         os.lseek(fd, 0, os.SEEK_SET)
