@@ -14,7 +14,7 @@ from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._cached import read_cached
 from mt.aio.fs._check import check_size, check_text_options
 from mt.aio.fs._path import check_path, place
-from mt.aio.fs._special import open_for_reading, read_special
+from mt.aio.fs._special import NONBLOCK, READ_FLAGS, read_special
 
 if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
@@ -143,7 +143,10 @@ def read_file(filepath: str, size: int | None = None) -> bytes:
         asyncio.CancelledError: between two pieces of a file that needs several, or while nothing is
             written into a FIFO, if whoever awaits this was cancelled
     """
-    fd = open_for_reading(filepath)
+    try:
+        fd = os.open(filepath, READ_FLAGS)
+    except BlockingIOError:
+        fd = os.open(filepath, READ_FLAGS & ~NONBLOCK)
     data = more = b""
     try:
         try:

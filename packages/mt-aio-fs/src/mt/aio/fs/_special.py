@@ -23,17 +23,11 @@ _INTERVAL = 0.02
 # A reader asks for so much at a time: the capacity of a Linux pipe.
 _PIECE = 2**16
 
-# Linux alone tells who polls an empty FIFO whether a writer has been there; elsewhere opening waits
-# for one. Regular files are not concerned.
-_NONBLOCK = os.O_NONBLOCK if sys.platform == "linux" else 0
-
-
-def open_for_reading(filepath: str) -> int:
-    """Open a file; a FIFO without waiting for a writer, where that is possible."""
-    try:
-        return os.open(filepath, os.O_RDONLY | PLAIN_FLAGS | _NONBLOCK)
-    except BlockingIOError:  # another program has a lease on the file: it is made to give it up
-        return os.open(filepath, os.O_RDONLY | PLAIN_FLAGS)
+# How to open for reading without waiting for a FIFO's writer. Linux alone tells who polls an empty
+# one whether a writer has been there; elsewhere opening waits. For a regular file it means that a
+# lease of another program is not waited for, but is BlockingIOError.
+NONBLOCK = os.O_NONBLOCK if sys.platform == "linux" else 0
+READ_FLAGS = os.O_RDONLY | PLAIN_FLAGS | NONBLOCK
 
 
 def read_special(fd: int, data: bytes, size: int | None) -> bytes:
@@ -48,7 +42,7 @@ def read_special(fd: int, data: bytes, size: int | None) -> bytes:
             awaits this was cancelled
     """
     pieces, total = [data], len(data)
-    is_ready = data or not _NONBLOCK
+    is_ready = data or not NONBLOCK
     while size is None or total < size:
         check_cancelled()
         if not is_ready:
