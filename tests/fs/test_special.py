@@ -126,6 +126,25 @@ def test_fifo_whose_writer_comes_late(mode, tmp_path, waiting, content):
 
 
 @linux
+def test_fifo_whose_writer_is_there(mode, tmp_path, waiting):
+    """A reader that comes later waits for what its writer has not written yet."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    fd = os.open(path, os.O_RDWR)  # which waits for nobody
+    os.write(fd, b"abc")
+
+    def go_on():
+        waiting.wait(30)
+        os.write(fd, b"def")
+        os.close(fd)
+
+    writer = threading.Thread(target=go_on)
+    writer.start()
+    assert mode.run(read_binary, path) == b"abcdef"
+    writer.join()
+
+
+@linux
 def test_waiting_reads_can_be_cancelled(async_mode, tmp_path, waiting):
     """Reads of a FIFO that nobody writes to keep no worker when they are cancelled.
 
