@@ -63,6 +63,23 @@ def test_without_a_watcher_jobs_are_done(monkeypatch):
     assert not pool.watched
 
 
+def test_a_job_that_gets_no_thread_keeps_nobody_waiting(monkeypatch):
+    """If the system refuses the first thread, the caller is told, and later jobs are done.
+
+    The job stayed in its lane, so that those of its key waited for ever, and the interpreter's end
+    for half a minute.
+    """
+    pool = _pool.Pool()
+    with monkeypatch.context() as patch:
+        no_more_threads(patch, {"mt-aio-worker"})
+        with pytest.raises(RuntimeError, match="can't start"):
+            pool.put(job(int, order="lane", kept=True))
+    assert not pool.kept
+    done = threading.Event()
+    pool.put(job(done.set, order="lane"))
+    assert done.wait(10)
+
+
 def test_as_many_threads_as_there_can_be(monkeypatch):
     """When the system gives no more threads, the pool goes on with those that it has."""
     pool = _pool.Pool()

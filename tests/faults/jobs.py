@@ -123,7 +123,11 @@ async def _many(path, word, *, context_vars, **options):
             await one
 
 
-MORE = {"many": _many}
+async def _folder(path, word, **options):
+    await copy(os.path.join(os.path.dirname(path), "..", word), path, **options)
+
+
+MORE = {"many": _many, "copy of a folder": _folder}
 
 
 def write(job, path, word, *, mode="sync", durability="none"):

@@ -9,6 +9,9 @@ import time
 
 import pytest
 
+from mt.aio.core import srun
+from mt.aio.fs import remove, sweep
+
 pytestmark = pytest.mark.slow
 
 
@@ -49,6 +52,44 @@ def test_at_every_system_call(server, trace_log, place, jobs, job, mode_name):
         assert ended == -signal.SIGKILL, (name, count)
         seen.add(look(place, jobs))
     assert seen == {place.before, "new"}, "killed before and after the publishing"
+
+
+def test_copy_of_a_folder(server, trace_log, tmp_path):
+    """A folder's copy, killed at any system call that concerns it, is there whole or not at all."""
+    (tmp_path / "new" / "sub").mkdir(parents=True)
+    for name in ("file", "sub/file"):
+        (tmp_path / "new" / name).write_bytes(bytes(100_000))
+    (tmp_path / "new" / "sub" / "link").symlink_to("file")
+    (tmp_path / "new" / "sub").chmod(0o500)
+    place = tmp_path / "place"
+    place.mkdir()
+    copied = place / "copy"
+    order = {"job": "copy of a folder", "path": str(copied), "mode": "sync", "durability": "full"}
+
+    def content(folder):
+        return {
+            (
+                str(path.relative_to(folder)),
+                path.lstat().st_mode,
+                path.is_dir() or path.read_bytes(),
+            )
+            for path in folder.rglob("*")
+        }
+
+    assert server.traced(trace_log, **order) == 0
+    points = {(c.name, c.count) for c in server.calls(trace_log) if str(place) in c.text}
+    seen = []
+    for name, count in sorted(points):
+        srun(remove, copied, tree=True, missing_ok=True)
+        kill = f"inject={name}:signal=KILL:when={count}"
+        assert (
+            server.traced(trace_log, "-e", f"trace={name}", "-e", kill, **order) == -signal.SIGKILL
+        )
+        srun(sweep, place)
+        seen.append(os.listdir(place))
+        assert seen[-1] == [] or content(copied) == content(tmp_path / "new"), (name, count)
+    assert seen.count(["copy"]) > 1
+    assert seen.count([]) > len(seen) // 2
 
 
 @pytest.mark.parametrize("kills", [23])

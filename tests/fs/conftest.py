@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mt.aio.fs import json_save, npz_save, write_binary, write_text
+from mt.aio.fs import _temporary, json_save, npz_save, write_binary, write_text
 
 RunPython = Callable[..., str]
 _PLACE = tempfile.gettempdir()  # asked now, as some tests change it
@@ -62,3 +62,34 @@ def writer(request: pytest.FixtureRequest):
     if request.param[0] is npz_save:
         pytest.importorskip("numpy")
     return request.param
+
+
+@pytest.fixture
+def counter(tmp_path):
+    """Give a JSON file with a number in it."""
+    path = tmp_path / "state.json"
+    path.write_text('{"n": 0}')
+    return path
+
+
+@pytest.fixture
+def count():
+    """Give the function that counts it up, in place."""
+
+    def count(obj):
+        obj["n"] += 1
+
+    return count
+
+
+@pytest.fixture
+def left_by():
+    """Give a function that leaves what another writer would have left in a folder."""
+
+    def leave(folder, make=lambda path: open(path, "xb").close(), **changes):
+        writer = _temporary.this_writer()._replace(**changes)
+        path = os.path.join(folder, f".x.{'-'.join(map(str, writer))}-{'0' * 16}.mttmp")
+        make(path)
+        return path
+
+    return leave

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from mt.aio.core import srun
-from mt.aio.fs import safe_rename, write_binary
+from mt.aio.fs import _durability, _folder, copy, rename, safe_rename, symlink, write_binary
 from mt.aio.fs.lowlevel import durability_of, make_folders
 
 EXPECTED = {
@@ -107,15 +107,81 @@ def test_renaming_between_folders(mode, tmp_path, calls):
     assert calls == [*EXPECTED["full"], "fsync folder"]
 
 
+@pytest.fixture
+def flushed(monkeypatch):
+    """Record the paths of what is flushed."""
+    seen = []
+    monkeypatch.setattr(
+        _durability, "_flush_now", lambda fd: seen.append(os.readlink(f"/proc/self/fd/{fd}"))
+    )
+    return seen
+
+
 @needs_proc
-def test_new_folders_are_flushed(tmp_path, calls):
-    """With "full" the entry of each new folder is flushed."""
+def test_slash_at_the_end(mode, tmp_path, flushed):
+    """The slash at the end of a folder's path does not make it the folder that is flushed."""
+    (tmp_path / "a").mkdir()
+    mode.run(safe_rename, f"{tmp_path}/a/", f"{tmp_path}/b/", durability="full")
+    assert flushed == [str(tmp_path)]
+    assert os.listdir(tmp_path) == ["b"]
+
+
+@needs_proc
+def test_new_folders_are_flushed(tmp_path, flushed, monkeypatch):
+    """With "full" the entry of each new folder is flushed, before anything is made in it."""
     make_folders(str(tmp_path / "a" / "b"), "atomic")
-    assert calls == []
+    assert flushed == []
+    monkeypatch.setattr(
+        os, "mkdir", lambda path, _, real=os.mkdir: flushed.append(path) or real(path)
+    )
     make_folders(str(tmp_path / "c" / "d"), "full")
-    assert calls == ["fsync folder"] * 2
-    make_folders(str(tmp_path / "c" / "d"), "full")
-    assert calls == ["fsync folder"] * 2
+    made = [str(tmp_path / "c"), str(tmp_path / "c" / "d")]
+    assert flushed[1:] == [made[0], str(tmp_path), made[1], made[0]]
+
+
+@needs_proc
+def test_folder_made_just_now(tmp_path, flushed, monkeypatch):
+    """With "full" a folder that is there is flushed, too: its maker may not have come to that yet.
+
+    Two writers that wanted the same new folder both reported success when one had flushed nothing
+    but the file's own folder.
+    """
+    (tmp_path / "new").mkdir()
+    make_folders(str(tmp_path / "new"), "full")
+    assert flushed == [str(tmp_path)]
+    no_folder(monkeypatch, tmp_path)
+    make_folders(str(tmp_path / "new"), "full")
+    with pytest.raises(PermissionError):
+        make_folders(str(tmp_path / "newer"), "full")
+    (tmp_path / "file").touch()
+    for durability in EXPECTED:
+        with pytest.raises(FileExistsError):
+            make_folders(str(tmp_path / "file"), durability)
+        with pytest.raises(NotADirectoryError):
+            make_folders(str(tmp_path / "file" / "a"), durability)
+        make_folders("", durability)  # the current one
+
+
+def no_folder(monkeypatch, forbidden):
+    """Let nobody open a folder."""
+    real = _folder.open_folder
+
+    def refuse(folder):
+        if folder == str(forbidden):
+            raise PermissionError(13, "Permission denied", folder)
+        return real(folder)
+
+    monkeypatch.setattr(_folder, "open_folder", refuse)
+
+
+@pytest.mark.parametrize("func", [rename, copy, symlink], ids=lambda func: func.__name__)
+def test_folder_that_may_not_be_opened(mode, tmp_path, monkeypatch, func):
+    """With "full" a folder that cannot be flushed is found out before anything has happened."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    no_folder(monkeypatch, tmp_path)
+    with pytest.raises(PermissionError):
+        mode.run(func, tmp_path / "a", tmp_path / "new", durability="full")
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_failed_flush_is_not_repeated(mode, tmp_path, monkeypatch):

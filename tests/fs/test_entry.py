@@ -122,7 +122,9 @@ def test_remove_tree(mode, tmp_path):
     wanted = IsADirectoryError if sys.platform == "linux" else PermissionError
     with pytest.raises(wanted):
         mode.run(remove, folder)
-    mode.run(remove, folder, tree=True)
+    mode.run(remove, f"{folder}/", tree=True)
+    (tmp_path / "link").symlink_to("kept")
+    mode.run(remove, f"{tmp_path}/link/", tree=True)  # what it leads to was emptied once
     assert os.listdir(tmp_path) == ["kept"]
     assert os.listdir(tmp_path / "kept") == ["file"]
 
@@ -171,8 +173,10 @@ def test_symlink_replaces(mode, tmp_path):
         mode.run(symlink, "somewhere", tmp_path / name, replace=True)
         assert os.readlink(tmp_path / name) == "somewhere"
     (tmp_path / "folder").mkdir()
-    with pytest.raises(IsADirectoryError):
-        mode.run(symlink, "a", tmp_path / "folder", replace=True)
+    for wrong, error in (("folder", IsADirectoryError), ("missing/link", FileNotFoundError)):
+        with pytest.raises(error) as caught:
+            mode.run(symlink, "a", tmp_path / wrong, replace=True)
+        assert caught.value.filename == str(tmp_path / wrong)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder", "link", "new"]
 
 

@@ -161,6 +161,22 @@ def test_a_fifo_is_left_to_a_worker(tmp_path):
     asyncio.run(main())
 
 
+def test_a_lease_is_waited_for_by_a_worker(mode, tmp_path, monkeypatch):
+    """A file that another program has a lease on is not opened at once: nor on the event loop."""
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    real = os.open
+
+    def refuse(path, flags, *args):
+        if flags & os.O_NONBLOCK:  # what the system does as long as the lease is not given back
+            raise BlockingIOError(11, "Resource temporarily unavailable", path)
+        return real(path, flags, *args)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for inline in (True, False):
+        assert mode.run(read_binary, path, inline=inline) == b"content"
+
+
 def test_proc_files_and_errors(mode, tmp_path):
     """What has no size is read as ever; errors are those of the common way."""
     if os.path.exists("/proc/self/cmdline"):

@@ -268,35 +268,3 @@ def test_read_text_wrong_options(mode, tmp_path, options, error):
     path.write_bytes(b"")
     with pytest.raises(error):
         mode.run(read_text, path, **options)
-
-
-FEW_DESCRIPTORS = """
-import asyncio, resource, sys
-from mt.aio.fs import read_binary
-
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-path, loop = sys.argv[1:]
-
-async def main():
-    reads = (read_binary(path, context_vars={"async": True}) for _ in range(2000))
-    return await asyncio.gather(*reads)
-
-if loop == "uvloop":
-    import uvloop
-    factory = uvloop.new_event_loop
-else:
-    factory = None
-with asyncio.Runner(loop_factory=factory) as runner:
-    print(set(runner.run(main())))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_many_reads_with_few_descriptors(run_python, tmp_path, loop):
-    """2,000 concurrent reads succeed where a process may open 64 files."""
-    if loop == "uvloop":
-        pytest.importorskip("uvloop")
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
-    assert run_python(FEW_DESCRIPTORS, path, loop) == "{b'content'}"

@@ -1,4 +1,4 @@
-"""Writing into devices and FIFOs."""
+"""Reading and writing devices and FIFOs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import threading
 import pytest
 
 from mt.aio.core import srun
-from mt.aio.fs import safe_rename, symlink, write_binary
+from mt.aio.fs import _special, read_binary, safe_rename, symlink, write_binary
 from mt.aio.fs.lowlevel import Replacement, resolve_target
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere opening waits for a writer")
 
 
 @pytest.fixture
@@ -91,6 +93,74 @@ def test_reader_that_goes_away(mode, tmp_path):
     with pytest.raises(BrokenPipeError):
         mode.run(write_binary, path, bytes(1_000_000))
     reader.join()
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """Tell when a reader has begun to wait for a writer."""
+    waits = threading.Event()
+    real = _special._wait_for_content
+    monkeypatch.setattr(_special, "_wait_for_content", lambda fd: waits.set() or real(fd))
+    return waits
+
+
+@linux
+@pytest.mark.parametrize("content", [[], [b"a", b"b" * 100_000, b"c"]], ids=["nothing", "pieces"])
+def test_fifo_whose_writer_comes_late(mode, tmp_path, waiting, content):
+    """A reader that is there first waits for a writer, and then until that has gone."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+
+    def feed():
+        waiting.wait(30)
+        with open(path, "wb", buffering=0) as file:
+            for piece in content:
+                waiting.clear()
+                file.write(piece)
+                waiting.wait(30)
+
+    writer = threading.Thread(target=feed)
+    writer.start()
+    assert mode.run(read_binary, path) == b"".join(content)
+    writer.join()
+
+
+@linux
+def test_fifo_whose_writer_is_there(mode, tmp_path, waiting):
+    """A reader that comes later waits for what its writer has not written yet."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    fd = os.open(path, os.O_RDWR)  # which waits for nobody
+    os.write(fd, b"abc")
+
+    def go_on():
+        waiting.wait(30)
+        os.write(fd, b"def")
+        os.close(fd)
+
+    writer = threading.Thread(target=go_on)
+    writer.start()
+    assert mode.run(read_binary, path) == b"abcdef"
+    writer.join()
+
+
+@linux
+def test_waiting_reads_can_be_cancelled(async_mode, tmp_path, waiting):
+    """Reads of a FIFO that nobody writes to keep no worker when they are cancelled.
+
+    It took a few dozens to have none left for anything else.
+    """
+    os.mkfifo(tmp_path / "fifo")
+
+    async def body(context_vars):
+        for _ in range(3):
+            task = asyncio.create_task(read_binary(tmp_path / "fifo", context_vars=context_vars))
+            await asyncio.to_thread(waiting.wait)
+            waiting.clear()
+            task.cancel()
+            await asyncio.wait([task])
+
+    async_mode.run(body)  # the leak check sees that they have ended
 
 
 @pytest.mark.parametrize("reader", [True, False])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from functools import partial
 
 import pytest
 
@@ -52,14 +53,6 @@ def left(tmp_path):
         os.unlink(path)
 
 
-def left_by(folder, **changes):
-    """Make a temporary file that another writer would have made."""
-    writer = _temporary.this_writer()._replace(**changes)
-    path = os.path.join(folder, f".x.{'-'.join(map(str, writer))}-{'0' * 16}.mttmp")
-    open(path, "xb").close()
-    return path
-
-
 def test_file_of_a_killed_writer(mode, tmp_path, left):
     """The file of a killed writer is removed and named; nothing else is touched."""
     (tmp_path / "file").touch()
@@ -79,8 +72,9 @@ def test_mode_and_path(mode, tmp_path):
         sweep(tmp_path).send(None)
     with pytest.raises(TypeError, match="folder is a str"):
         mode.run(sweep, b"x")
-    with pytest.raises(ValueError, match="foreign_age"):
-        mode.run(sweep, tmp_path, foreign_age=-1)
+    for age in (-1, float("nan")):
+        with pytest.raises(ValueError, match="foreign_age"):
+            mode.run(sweep, tmp_path, foreign_age=age)
     with pytest.raises(FileNotFoundError):
         mode.run(sweep, tmp_path / "missing")
 
@@ -164,14 +158,14 @@ def test_zombie(mode, tmp_path):
     end(child)
 
 
-def test_process_id_used_again(mode, tmp_path):
+def test_process_id_used_again(mode, tmp_path, left_by):
     """A process that has a writer's id, but was started at another time, is not the writer."""
     path = left_by(tmp_path, start="1")
     assert mode.run(sweep, tmp_path) == [path]
 
 
 @pytest.mark.parametrize("changes", [{"boot": "0123456789", "machine": "1"}, {"space": "1"}])
-def test_writer_elsewhere(mode, tmp_path, changes):
+def test_writer_elsewhere(mode, tmp_path, left_by, changes):
     """The file of a process of another host or container stays, unless it is old enough."""
     path = left_by(tmp_path, pid=2**22 - 1, **changes)
     assert mode.run(sweep, tmp_path) == []
@@ -179,7 +173,7 @@ def test_writer_elsewhere(mode, tmp_path, changes):
     assert mode.run(sweep, tmp_path, foreign_age=0) == [path]
 
 
-def test_unknown_writer(mode, tmp_path):
+def test_unknown_writer(mode, tmp_path, left_by):
     """Where the system did not tell who writes, nobody is taken for gone."""
     path = left_by(tmp_path, start="0", space="0", boot="0", machine="0")
     assert mode.run(sweep, tmp_path) == []
@@ -187,7 +181,7 @@ def test_unknown_writer(mode, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/etc/machine-id"), reason="needs a machine with an id")
-def test_earlier_boot(mode, tmp_path, monkeypatch):
+def test_earlier_boot(mode, tmp_path, left_by, monkeypatch):
     """A writer from before the last boot of this machine is gone; its file must be as old."""
     path = left_by(tmp_path, pid=os.getpid(), boot="0123456789")
     assert mode.run(sweep, tmp_path) == [], "changed after the boot: not by that writer alone"
@@ -204,16 +198,13 @@ def test_boot_time():
     assert 0 < implementation._boot_time() < os.stat("/proc/self").st_ctime
 
 
-def test_temporary_folder_and_link(mode, tmp_path):
+def test_temporary_folder_and_link(mode, tmp_path, left_by):
     """What killed copies of trees and links leave goes as well; what it leads to stays."""
     (tmp_path / "kept").touch()
-    folder = left_by(tmp_path, start="1", pid=1)
-    os.unlink(folder)
-    os.makedirs(os.path.join(folder, "sub"))
+    folder = left_by(tmp_path, os.mkdir, start="1", pid=1)
+    os.mkdir(os.path.join(folder, "sub"))
     os.symlink(tmp_path / "kept", os.path.join(folder, "sub", "link"))
-    link = left_by(tmp_path, start="2", pid=1)
-    os.unlink(link)
-    os.symlink(tmp_path / "kept", link)
+    link = left_by(tmp_path, partial(os.symlink, tmp_path / "kept"), start="2", pid=1)
     assert mode.run(sweep, tmp_path) == sorted([folder, link])
     assert os.listdir(tmp_path) == ["kept"]
 

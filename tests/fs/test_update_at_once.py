@@ -15,29 +15,16 @@ from mt.aio.core import srun
 from mt.aio.fs import json_update
 
 
-def count(obj):
-    """Count one up, in place."""
-    obj["n"] += 1
-
-
-@pytest.fixture
-def path(tmp_path):
-    """A JSON file."""
-    path = tmp_path / "state.json"
-    path.write_text('{"n": 0}')
-    return path
-
-
-def test_tasks(async_mode, path):
+def test_tasks(async_mode, counter, count):
     """Of the updates of 100 tasks none is lost."""
 
     async def body(context_vars):
         await asyncio.gather(
-            *(json_update(path, count, context_vars=context_vars) for _ in range(100))
+            *(json_update(counter, count, context_vars=context_vars) for _ in range(100))
         )
 
     async_mode.run(body)
-    assert json.loads(path.read_text()) == {"n": 100}
+    assert json.loads(counter.read_text()) == {"n": 100}
 
 
 UPDATE = """
@@ -65,11 +52,13 @@ else:
 
 
 @pytest.mark.slow
-def test_tasks_threads_and_processes(path):
+def test_tasks_threads_and_processes(counter, count):
     """Of the updates of 4 processes, 8 tasks and 4 threads at once none is lost."""
     pipe = subprocess.PIPE
     others = [
-        subprocess.Popen([sys.executable, "-c", UPDATE, path, name, "25"], stdin=pipe, stdout=pipe)
+        subprocess.Popen(
+            [sys.executable, "-c", UPDATE, counter, name, "25"], stdin=pipe, stdout=pipe
+        )
         for name in ("sync", "sync", "async", "async")
     ]
     for other in others:
@@ -79,11 +68,11 @@ def test_tasks_threads_and_processes(path):
 
     def update():
         for _ in range(10):
-            srun(json_update, path, count, durability="none", timeout=60)
+            srun(json_update, counter, count, durability="none", timeout=60)
 
     async def main():
         options = {"context_vars": {"async": True}, "durability": "none", "timeout": 60}
-        await asyncio.gather(*(json_update(path, count, **options) for _ in range(8)))
+        await asyncio.gather(*(json_update(counter, count, **options) for _ in range(8)))
 
     threads = [threading.Thread(target=update) for _ in range(4)]
     for thread in threads:
@@ -93,5 +82,5 @@ def test_tasks_threads_and_processes(path):
         thread.join()
     for other in others:
         other.communicate()
-    assert json.loads(path.read_text()) == {"n": 4 * 25 + 4 * 10 + 8}
-    assert os.listdir(path.parent) == ["state.json"]
+    assert json.loads(counter.read_text()) == {"n": 4 * 25 + 4 * 10 + 8}
+    assert os.listdir(counter.parent) == ["state.json"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +22,7 @@ def tree(tmp_path):
         (tmp_path / name / "file").touch()
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "broken").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
     return tmp_path
 
 
@@ -95,6 +97,15 @@ def test_errors_are_raised(mode, tree, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(PermissionError):
         mode.run(_all, tree)
+
+
+def test_unknown_kind():
+    """That the system does not say what a name stands for is an error, unless it is a link."""
+    entry = SimpleNamespace(is_dir=lambda: os.stat(""), is_symlink=lambda: False)
+    with pytest.raises(FileNotFoundError):
+        implementation._is_folder(entry)
+    entry.is_symlink = lambda: True
+    assert implementation._is_folder(entry) is False
 
 
 def test_wrong_arguments(mode, tree):

@@ -73,10 +73,10 @@ class Pool:
 
     def put(self, job: Job, *, in_turn: bool = False) -> None:
         """Queue a job, behind those of its lane unless it is known to be its turn."""
+        if not self.serving:
+            self._begin()  # first: if the system refuses a thread, nobody is to wait for this job
         if (job.order is not None or job.kept) and not in_turn and not self._enter_lane(job):
             return
-        if not self.serving:
-            self._begin()
         self.jobs.put(job)
         if not self.watched and self.jobs.qsize() + len(self.running) > self.serving:
             self._call_watcher()

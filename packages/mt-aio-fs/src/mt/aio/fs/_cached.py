@@ -55,8 +55,12 @@ def read_cached(filepath: str, size: int | None, context_vars: ContextVars) -> b
 
 def _read(filepath: str, wanted: int, status: os.stat_result) -> bytes | None:
     buffer = bytearray(wanted)
-    # Were it a FIFO by now, opening it would wait for a writer.
-    fd = os.open(filepath, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    # Were it a FIFO by now, opening it would wait for a writer; if another program has a lease on
+    # it, for that.
+    try:
+        fd = os.open(filepath, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except BlockingIOError:
+        return None
     try:
         count = os.preadv(fd, (buffer,), 0, os.RWF_NOWAIT)
     except BlockingIOError:  # not in memory

@@ -13,7 +13,7 @@ from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS, Replacement, resolve_target, write_all
 from mt.aio.fs._check import check_file_mode
 from mt.aio.fs._durability import durability_of, flush_file
-from mt.aio.fs._folder import flush_folder, make_folders
+from mt.aio.fs._folder import flush_folder, flushing, make_folders
 from mt.aio.fs._path import check_path, located
 from mt.aio.fs._rename import _wait
 from mt.aio.fs._tempdir import remove_tree
@@ -83,7 +83,8 @@ async def copy(
     **Cancellation**: a copy that has not been published is abandoned and its temporary file or
     folder removed; one that has been is complete. The coroutine ends when the worker thread has.
 
-    **On error**: what had the new name is as it was, and nothing is left beside it.
+    **On error**: what had the new name is as it was, and nothing is left beside it. Only the last
+    step of `"full"`, flushing the folder, can fail with the copy in place.
 
     **Concurrency**: a file that is replaced meanwhile, as the writers of mt.aio do it, is copied
     as one whole content. A folder that is changed meanwhile may be copied in part as before, in
@@ -168,19 +169,19 @@ def _copy_tree(folder: str, new_folder: str, durability: Durability) -> int:
     try:
         try:
             os.mkdir(temporary, stat.S_IRWXU)
-        except FileNotFoundError as exc:
+        except OSError as exc:
             exc.filename = new_folder
-            exc.add_note("Its folder is missing: create it, or pass make_dirs=True.")
+            if isinstance(exc, FileNotFoundError):
+                exc.add_note("Its folder is missing: create it, or pass make_dirs=True.")
             raise
         size = _fill(folder, temporary, durability)
         check_cancelled()
-        os.rename(temporary, new_folder)  # which replaces nothing but an empty folder
+        with flushing(durability, parent):
+            os.rename(temporary, new_folder)  # which replaces nothing but an empty folder
     except BaseException:
         with suppress(OSError):  # the error that brought us here is the one to report
             remove_tree(temporary)
         raise
-    if durability == "full":
-        flush_folder(parent)
     return size
 
 

@@ -11,9 +11,8 @@ from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._atomic import replace as replace_file
 from mt.aio.fs._durability import durability_of
-from mt.aio.fs._folder import FolderFlush, make_folders
-from mt.aio.fs._path import absolute, check_path, located, order_key
-from mt.aio.fs._remote import remote_of
+from mt.aio.fs._folder import flushing, make_folders
+from mt.aio.fs._path import absolute, check_path, located, order_key, place
 from mt.aio.fs._rename import refuse_device, safe_rename
 from mt.aio.fs._tempdir import remove_tree
 from mt.aio.fs._temporary import temporary_name
@@ -48,10 +47,9 @@ async def exists(
 
     **Cancellation**: ends the wait at once.
     """
-    path = check_path(filepath)
-    if "://" in path and (remote := remote_of(path)) is not None:
+    path, remote = place(check_path(filepath))
+    if remote is not None:
         return await remote.exists(path, context_vars=context_vars)
-    path = absolute(path)
     return await offload(
         _exists, path, follow_links, context_vars=context_vars, abandon_on_cancel=True
     )
@@ -82,10 +80,9 @@ async def stat(
 
     **Cancellation**: ends the wait at once.
     """
-    path = check_path(filepath)
-    if "://" in path and (remote := remote_of(path)) is not None:
+    path, remote = place(check_path(filepath))
+    if remote is not None:
         return await remote.status(path, context_vars=context_vars)
-    path = absolute(path)
     look = os.stat if follow_links else os.lstat
     return await offload(look, path, context_vars=context_vars, abandon_on_cancel=True)
 
@@ -100,7 +97,8 @@ async def remove(
 ) -> None:
     """Remove a file or symbolic link; with `tree`, also a folder and all that is in it.
 
-    A link is removed itself, never what it leads to, and not followed within a tree.
+    A link is removed itself, never what it leads to, and not followed within a tree; with `tree`
+    that is so of one with a slash at its end, too.
 
     **Modes.** Asynchronous: in one worker thread, a tree as well, after the writes to this path
     that were issued before. Synchronous: right here.
@@ -252,6 +250,8 @@ def _exists(filepath: str, follow_links: bool) -> bool:
 
 
 def _remove(filepath: str, tree: bool, missing_ok: bool) -> None:
+    if tree:  # with a slash at its end a link would stand for the folder that it leads to
+        filepath = filepath.rstrip(os.sep) or filepath
     try:
         if tree and modes.S_ISDIR(os.lstat(filepath).st_mode):
             remove_tree(filepath)
@@ -263,21 +263,11 @@ def _remove(filepath: str, tree: bool, missing_ok: bool) -> None:
 
 
 def _link(target: str, filepath: str, replace: bool, durability: Durability) -> None:
-    if durability != "full":
-        _make_link(target, filepath, replace)
-        return
-    # The folder is opened first: if that is not allowed, nothing has happened yet.
-    with FolderFlush(os.path.dirname(filepath)) as change:
-        _make_link(target, filepath, replace)
-        change.done()
-        change.flush()
-
-
-def _make_link(target: str, filepath: str, replace: bool) -> None:
-    if replace:
-        _replace_by_link(target, filepath)
-    else:
-        os.symlink(target, filepath)
+    with flushing(durability, os.path.dirname(filepath)):
+        if replace:
+            _replace_by_link(target, filepath)
+        else:
+            os.symlink(target, filepath)
 
 
 def _replace_by_link(target: str, filepath: str) -> None:
@@ -287,7 +277,9 @@ def _replace_by_link(target: str, filepath: str) -> None:
         os.symlink(target, temporary)
         check_cancelled()
         replace_file(temporary, filepath)
-    except BaseException:  # Ctrl-C, too, which may come when the link has just been made
+    except BaseException as exc:  # Ctrl-C, too, which may come when the link has just been made
         with suppress(OSError):
             os.unlink(temporary)
+        if isinstance(exc, OSError):
+            exc.filename, exc.filename2 = filepath, None
         raise

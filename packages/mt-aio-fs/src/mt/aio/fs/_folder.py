@@ -22,11 +22,13 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock  # which costs no import of threading
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mt.aio.fs._durability import flush_file, open_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
@@ -237,20 +239,43 @@ def flush_folder(folder: str) -> None:
         change.flush()
 
 
+@contextmanager
+def flushing(durability: Durability, *folders: str) -> Iterator[None]:
+    """Change folders in the block; with `"full"` the changes are on the disk at its end.
+
+    The folders are opened first: if that is not allowed, nothing has happened yet.
+    """
+    with ExitStack() as stack:
+        wanted = folders if durability == "full" else ()
+        changes = [stack.enter_context(FolderFlush(folder)) for folder in wanted]
+        yield
+        for change in changes:
+            change.done()
+        for change in changes:
+            change.flush()
+
+
 def make_folders(folder: str, durability: Durability) -> None:
     """Create a folder and the missing ones above it, with the umask's mode.
 
-    With `"full"` the entry of each new folder is on the disk when this returns.
+    With `"full"` the entry of each new folder is on the disk when this returns, whoever made it:
+    one that is there already may have been made just now, by somebody who is about to flush it. As
+    each is flushed before anything is made in it, that can be so of the last one only.
     """
-    parents = []
+    missing: list[str] = []
     if durability == "full":
         path = folder
-        while path and not os.path.isdir(path):
+        while path and not os.path.lexists(path):
+            missing.append(path)
             path = os.path.dirname(path)
-            parents.append(path)
-    os.makedirs(folder, exist_ok=True)
-    for parent in reversed(parents):
-        flush_folder(parent)
+        if path:
+            with suppress(PermissionError):  # then none of us has made it: he could not flush it
+                flush_folder(os.path.dirname(path))
+    for path in reversed(missing):
+        os.makedirs(path, exist_ok=True)
+        flush_folder(os.path.dirname(path))
+    if folder and not missing:
+        os.makedirs(folder, exist_ok=True)
 
 
 def _enter(folder: str) -> _Group | None:

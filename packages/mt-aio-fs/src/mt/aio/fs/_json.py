@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import offload
 from mt.aio.fs._cached import read_cached
-from mt.aio.fs._path import absolute, check_path
+from mt.aio.fs._path import check_path, place
 from mt.aio.fs._read import read_file
-from mt.aio.fs._remote import remote_of
 from mt.aio.fs._write import write_content
 
 if TYPE_CHECKING:
@@ -49,12 +48,11 @@ async def json_load(
         UnicodeDecodeError: if it is not UTF-8; likewise
         OSError: what the system reports, such as `FileNotFoundError`
     """
-    path = check_path(filepath)
-    if "://" in path and (remote := remote_of(path)) is not None:
+    path, remote = place(check_path(filepath))
+    if remote is not None:
         content = await remote.read(path, None, context_vars=context_vars)
         job = partial(_parse, content, remote.shown(path), kwargs)
         return await offload(job, context_vars=context_vars, abandon_on_cancel=True)
-    path = absolute(path)
     if inline and (data := read_cached(path, None, context_vars)) is not None:
         return _parse(data, path, kwargs)
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import offload
-from mt.aio.fs._path import absolute, check_path
-from mt.aio.fs._remote import remote_of
+from mt.aio.fs._path import check_path, place
 from mt.aio.fs._write import write_content
 
 if TYPE_CHECKING:
@@ -46,12 +45,11 @@ async def npz_load(
             `allow_pickle=True`
         OSError: what the system reports, such as `FileNotFoundError`
     """
-    path = check_path(filepath)
-    if "://" in path and (remote := remote_of(path)) is not None:
+    path, remote = place(check_path(filepath))
+    if remote is not None:
         data = await remote.read(path, None, context_vars=context_vars)
         job = partial(_parse, BytesIO(data), remote.shown(path), kwargs)
         return await offload(job, context_vars=context_vars, abandon_on_cancel=True)
-    path = absolute(path)
     return await offload(_load, path, kwargs, context_vars=context_vars, abandon_on_cancel=True)
 
 

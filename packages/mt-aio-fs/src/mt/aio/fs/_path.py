@@ -60,14 +60,23 @@ def order_key(filepath: str) -> str:
     return os.path.normcase(os.path.abspath(filepath))
 
 
-def located(filepath: str) -> tuple[str, str, Remote | None]:
+def place(filepath: str) -> tuple[str, Remote | None]:
     """Tell a path from a URL.
 
     Returns:
-        The path made absolute, or the URL; the key by which operations on it are put in order;
-        what serves the URL, None for a path.
+        The path made absolute, or the URL; what serves the URL, None for a path.
     """
+    # The first test costs a path, which is the usual case, next to nothing.
     if "://" in filepath and (remote := remote_of(filepath)) is not None:
-        return filepath, filepath, remote
-    path = absolute(filepath)
-    return path, order_key(path), None
+        return filepath, remote
+    return absolute(filepath), None
+
+
+def located(filepath: str) -> tuple[str, str, Remote | None]:
+    """Tell a path from a URL, and give the key by which operations on it are put in order.
+
+    Returns:
+        The path or URL, as from `place`; the key; what serves the URL, None for a path.
+    """
+    path, remote = place(filepath)
+    return path, order_key(path) if remote is None else path, remote

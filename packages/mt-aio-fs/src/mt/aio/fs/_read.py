@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
-from mt.aio.fs._atomic import PLAIN_FLAGS
 from mt.aio.fs._cached import read_cached
 from mt.aio.fs._check import check_size, check_text_options
-from mt.aio.fs._path import absolute, check_path
-from mt.aio.fs._remote import remote_of
+from mt.aio.fs._path import check_path, place
+from mt.aio.fs._special import NONBLOCK, READ_FLAGS, read_special
 
 if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
@@ -64,10 +63,10 @@ async def read_binary(
 
     **Cancellation**: ends the wait at once; what is read after that is dropped.
     """
-    path, size = check_path(filepath), check_size(size)
-    if "://" in path and (remote := remote_of(path)) is not None:
+    path, remote = place(check_path(filepath))
+    size = check_size(size)
+    if remote is not None:
         return await remote.read(path, size, context_vars=context_vars)
-    path = absolute(path)
     if inline and (data := read_cached(path, size, context_vars)) is not None:
         return data
     return await offload(read_file, path, size, context_vars=context_vars, abandon_on_cancel=True)
@@ -109,15 +108,15 @@ async def read_text(
         IsADirectoryError: if the path leads to a folder
         OSError: what the system reports, such as `FileNotFoundError`
     """
-    path, size = check_path(filepath), check_size(size)
+    path, remote = place(check_path(filepath))
+    size = check_size(size)
     check_text_options(encoding, errors, newline)
     options = (encoding, errors, newline)
     most = None if size is None else size + 1  # tells whether the size really cuts something off
-    if "://" in path and (remote := remote_of(path)) is not None:
+    if remote is not None:
         content = await remote.read(path, most, context_vars=context_vars)
         job = partial(_to_text, content, remote.shown(path), size, options)
         return await offload(job, context_vars=context_vars, abandon_on_cancel=True)
-    path = absolute(path)
     if inline and (data := read_cached(path, most, context_vars)) is not None:
         return _to_text(data, path, size, options)
     return await offload(
@@ -141,16 +140,23 @@ def read_file(filepath: str, size: int | None = None) -> bytes:
     Raises:
         IsADirectoryError: if the path leads to a folder
         OSError: what the system reports
-        asyncio.CancelledError: between two pieces of a file that needs several, if whoever awaits
-            this was cancelled
+        asyncio.CancelledError: between two pieces of a file that needs several, or while nothing is
+            written into a FIFO, if whoever awaits this was cancelled
     """
-    fd = os.open(filepath, os.O_RDONLY | PLAIN_FLAGS)
     try:
-        data = os.read(fd, _PIECE if size is None else min(size, _PIECE))
-        # Whether that is all, an empty read tells, for less than `stat` would take.
-        if len(data) == size or (len(data) < _PIECE and not (more := os.read(fd, 1))):
-            return data
-        return _read_on(fd, data + more if len(data) < _PIECE else data, size)
+        fd = os.open(filepath, READ_FLAGS)
+    except BlockingIOError:
+        fd = os.open(filepath, READ_FLAGS & ~NONBLOCK)
+    data = more = b""
+    try:
+        try:
+            data = os.read(fd, _PIECE if size is None else min(size, _PIECE))
+            # Whether that is all, an empty read tells, for less than `stat` would take.
+            if len(data) == size or (0 < len(data) < _PIECE and not (more := os.read(fd, 1))):
+                return data
+        except BlockingIOError:  # nothing is there yet
+            return read_special(fd, data, size)
+        return _read_on(fd, data + more, size)
     except IsADirectoryError as exc:
         exc.filename = filepath
         raise
@@ -161,11 +167,13 @@ def read_file(filepath: str, size: int | None = None) -> bytes:
 def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
     """Read to the end, which is an empty piece, after a first one."""
     status = os.fstat(fd)
-    if (regular := stat.S_ISREG(status.st_mode)) and status.st_size > len(data):
+    if not (stat.S_ISREG(status.st_mode) and status.st_size):
+        return read_special(fd, data, size)  # also files of /proc, which may have to be waited for
+    if status.st_size > len(data):
         # All in one piece, from the beginning: joining a large one with the first would copy it.
         os.lseek(fd, 0, os.SEEK_SET)
         data = b""
-    if size is None and regular and status.st_size >= _ONE_READ:
+    if size is None and status.st_size >= _ONE_READ:
         with io.FileIO(fd, closefd=False) as file:
             return data + file.readall()
     pieces, total = [data] if data else [], len(data)

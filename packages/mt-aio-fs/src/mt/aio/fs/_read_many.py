@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, cast
 from mt.aio.core import amap, asyn
 from mt.aio.core.lowlevel import check_cancelled, is_async, offload
 from mt.aio.fs._check import check_size
-from mt.aio.fs._path import absolute, check_path
+from mt.aio.fs._path import check_path, place
 from mt.aio.fs._read import read_file
-from mt.aio.fs._remote import remote_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -70,7 +69,7 @@ async def read_many(
     waiting: list[tuple[str, Remote | None]] = []  # what serves it: None for a file
     count = 1  # the first content comes soon, and more at a time then
     while True:
-        waiting += map(_located, islice(source, count - len(waiting)))
+        waiting += map(_place, islice(source, count - len(waiting)))
         if not waiting:
             return
         if (remote := waiting[0][1]) is not None:
@@ -92,11 +91,8 @@ async def read_many(
         count = max(len(waiting), min(4 * count, _MOST_FILES))
 
 
-def _located(path: str | os.PathLike[str]) -> tuple[str, Remote | None]:
-    name = check_path(path)
-    if "://" in name and (remote := remote_of(name)) is not None:
-        return name, remote
-    return absolute(name), None
+def _place(path: str | os.PathLike[str]) -> tuple[str, Remote | None]:
+    return place(check_path(path))
 
 
 def _is_file(item: tuple[str, Remote | None]) -> bool:
@@ -108,7 +104,7 @@ def _urls(
 ) -> Iterator[str]:
     """Take the URLs up to the next path, which is left waiting."""
     while True:
-        waiting += map(_located, islice(source, not waiting))
+        waiting += map(_place, islice(source, not waiting))
         if not waiting or _is_file(waiting[0]):
             return
         yield waiting.pop(0)[0]

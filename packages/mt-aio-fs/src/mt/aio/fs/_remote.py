@@ -1,12 +1,8 @@
 """The door to object stores.
 
 A URL is recognised here, and handed to mt-aio-remote, which is looked for when the first one
-comes: nothing here depends on it. Whoever can serve a URL asks
-
-    if "://" in path and (remote := remote_of(path)) is not None:
-
-before anything else, as that test costs a local path next to nothing. All others get their path
-from `absolute`, which refuses a URL.
+comes: nothing here depends on it. Whoever can serve a URL asks `place` or `located` of `_path`. All
+others get their path from `absolute`, which refuses a URL.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._atomic import PLAIN_FLAGS, replace
 from mt.aio.fs._check import check_file_mode
 from mt.aio.fs._durability import durability_of, flush_file
-from mt.aio.fs._folder import flush_folder
+from mt.aio.fs._folder import flushing
 from mt.aio.fs._path import absolute, check_path, order_key
 
 if TYPE_CHECKING:
@@ -118,12 +118,11 @@ def _rename(filepath: str, new_filepath: str, durability: Durability) -> None:
     refuse_device(new_filepath)
     if durability != "none":
         _flush(filepath)
+    # With a slash at its end a folder would be taken for the one that it is in.
+    folders = {os.path.dirname(path.rstrip(os.sep)) for path in (filepath, new_filepath)}
     check_cancelled()
-    replace(filepath, new_filepath)
-    if durability == "full":
-        folders = {os.path.dirname(new_filepath), os.path.dirname(filepath)}
-        for folder in folders:
-            flush_folder(folder)
+    with flushing(durability, *folders):
+        replace(filepath, new_filepath)
 
 
 def refuse_device(filepath: str) -> None:

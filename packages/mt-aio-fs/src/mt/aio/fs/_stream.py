@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import is_async, offload
 from mt.aio.fs._ensure import offload_surely
-from mt.aio.fs._path import absolute, check_path
-from mt.aio.fs._remote import remote_of
+from mt.aio.fs._path import check_path, place
 
 if TYPE_CHECKING:
     import os
@@ -85,11 +84,8 @@ def open_file(
             async for line in file:
                 print(line)
     """
-    path = check_path(filepath)
-    remote = remote_of(path) if "://" in path else None
-    if remote is None:
-        path = absolute(path)
-    elif set(mode) & set("wax+"):
+    path, remote = place(check_path(filepath))
+    if remote is not None and set(mode) & set("wax+"):
         text = "An object is only read piece by piece; write_binary and others write it whole"
         raise OSError(errno.ENOTSUP, text, remote.shown(path))
     if encoding is None and "b" not in mode:

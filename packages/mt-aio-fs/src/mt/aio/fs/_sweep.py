@@ -20,6 +20,7 @@ would look abandoned.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -31,10 +32,13 @@ from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
 from mt.aio.fs._mount import is_local
 from mt.aio.fs._path import absolute, check_path
+from mt.aio.fs._tempdir import remove_tree
 from mt.aio.fs._temporary import TEMPORARY_SUFFIX, Writer, start_of, this_writer, writer_of
 
 if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
+
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @asyn
@@ -59,7 +63,7 @@ async def sweep(
         folder: path to the folder in which targets are written
         recursive: look into the folders in it, too; symbolic links are not followed
         foreign_age: let also the files go whose writer cannot be looked at, if they have not been
-            changed for this many seconds. None: never
+            changed, nor anything in them, for this many seconds. None: never
         context_vars: the mode, see [context_vars](../concepts/context-vars.md)
 
     Returns:
@@ -69,7 +73,8 @@ async def sweep(
         TypeError: if the path is neither a `str` nor an `os.PathLike` of one
         ValueError: if `foreign_age` is negative
         OSError: what the system reports, such as `FileNotFoundError` for a missing folder. That a
-            file may not be removed is no error: it is not among the paths returned
+            file may not be removed is no error: it is not among the paths returned. Nor is that
+            a folder below may not be looked into
 
     **Cancellation**: looked for between two files; what is removed by then stays removed.
 
@@ -78,7 +83,7 @@ async def sweep(
     writer's child that outlives it has the temporary file open.
     """
     path = absolute(check_path(folder, "folder"))
-    if foreign_age is not None and foreign_age < 0:
+    if foreign_age is not None and not foreign_age >= 0:  # nor NaN
         raise ValueError(f"foreign_age is a number of seconds, not {foreign_age!r}")
     return await offload(_sweep, path, recursive, foreign_age, context_vars=context_vars)
 
@@ -91,10 +96,10 @@ def _sweep(folder: str, recursive: bool, foreign_age: float | None) -> list[str]
         try:
             with os.scandir(here) as found:
                 entries = list(found)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             if here == folder:
                 raise
-            continue  # somebody else has removed it
+            continue  # somebody else has removed it, or it belongs to another user
         for entry in entries:
             check_cancelled()
             if entry.name.endswith(TEMPORARY_SUFFIX) and (writer := writer_of(entry.name)):
@@ -111,12 +116,23 @@ def _is_gone(filepath: str, writer: Writer, foreign_age: float | None) -> bool:
     if writer.is_here(here):
         return not _lives(writer)
     try:
-        changed = os.lstat(filepath).st_ctime
+        changed = _last_change(filepath)
     except FileNotFoundError:
         return False
     if foreign_age is not None and changed < time.time() - foreign_age:
         return True
     return writer.is_of_earlier_boot(here) and changed < _boot_time() and is_local(filepath)
+
+
+def _last_change(filepath: str) -> float:
+    """Say when a file, or what is in a folder, was changed last."""
+    status = os.lstat(filepath)
+    changed = status.st_ctime
+    if stat.S_ISDIR(status.st_mode):
+        for parent, folders, files in os.walk(filepath):
+            for name in folders + files:
+                changed = max(changed, os.lstat(os.path.join(parent, name)).st_ctime)
+    return changed
 
 
 def _lives(writer: Writer) -> bool:
@@ -146,15 +162,17 @@ def _remove(filepath: str) -> bool:
     try:
         status = os.lstat(filepath)
         if stat.S_ISDIR(status.st_mode):
-            import shutil
-
-            shutil.rmtree(filepath)
+            remove_tree(filepath)
         elif stat.S_ISREG(status.st_mode):
             return _remove_unopened(filepath)
         else:
             os.unlink(filepath)
-    except (FileNotFoundError, PermissionError):
-        return False  # another sweeper was faster; it belongs to another user
+    except FileNotFoundError:
+        return False  # another sweeper was faster
+    except OSError as exc:
+        if exc.errno not in _NOT_ALLOWED:
+            raise
+        return False  # it belongs to another user, or may only be read
     return True
 
 
@@ -176,7 +194,6 @@ if sys.platform == "linux":
 
     def _lease(fd: int) -> bool:
         """Get a file for ourselves; False if anybody else, in any process, has it open."""
-        import errno
         import fcntl
         import signal
 

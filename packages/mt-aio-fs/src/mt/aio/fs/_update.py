@@ -105,7 +105,7 @@ async def json_update(
     """
     path, key, remote = located(check_path(filepath))
     check_file_mode(file_mode)
-    if timeout is not None and timeout < 0:
+    if timeout is not None and not timeout >= 0:  # nor NaN
         raise ValueError(f"timeout is a number of seconds or None, not {timeout!r}")
     step = Step(path, func, default, partial(_dump, options=kwargs))
     if remote is not None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import check_cancelled, offload
-from mt.aio.fs._path import absolute, check_path
-from mt.aio.fs._remote import remote_of
+from mt.aio.fs._path import check_path, place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -51,7 +50,8 @@ async def walk(
     Yields:
         For each folder its path, which begins with `folder` as it was given, the names of the
         folders in it and the names of everything else in it, both sorted. Symbolic links to
-        folders are among the folders, and are not entered.
+        folders are among the folders, and are not entered; one that leads nowhere, in a circle or
+        to a place that may not be looked at is among the rest.
 
     Raises:
         TypeError: if the path is neither a `str` nor an `os.PathLike` of one
@@ -63,11 +63,11 @@ async def walk(
     **Cancellation**: ends the wait at once; what is read after that is dropped.
     """
     given = check_path(folder, "folder")
-    if "://" in given and (remote := remote_of(given)) is not None:
+    anchor, remote = place(given)
+    if remote is not None:
         async for below in _walk_store(given, enter, remote, context_vars):
             yield below
         return
-    anchor = absolute(given)
     paths = _walk(given, anchor, enter)
     while batch := await offload(_take, paths, context_vars=context_vars, abandon_on_cancel=True):
         for found in batch:
@@ -92,7 +92,7 @@ def _walk(given: str, anchor: str, enter: Callable[[str], bool] | None) -> Itera
         below = waiting.pop()
         try:
             with os.scandir(os.path.join(anchor, below) if below else anchor) as found:
-                kinds = {entry.name: (entry.is_dir(), entry.is_symlink()) for entry in found}
+                kinds = {entry.name: (_is_folder(entry), entry.is_symlink()) for entry in found}
         except FileNotFoundError:
             if not below:
                 raise
@@ -106,6 +106,16 @@ def _walk(given: str, anchor: str, enter: Callable[[str], bool] | None) -> Itera
             if not kinds[name][1] and (enter is None or enter(os.path.join(path, name)))
         )
         yield path, folders, files
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether it is a folder; a link in a circle, or to a place that is closed, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        if not entry.is_symlink():
+            raise
+        return False
 
 
 async def _walk_store(
