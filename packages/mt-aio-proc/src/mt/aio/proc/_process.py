@@ -332,12 +332,12 @@ def _reporter(reference: weakref.ref[BgProcess]) -> Callable[[tuple[Any, ...]], 
             elif event[0] == "told":
                 from mt.aio.proc._forward import repeat
 
-                repeat(event[1])
+                repeat(*event[1])
             else:
                 process.on_event(event)
         except Exception:
             import logging
 
-            logging.getLogger("mt.aio.proc").exception("error in a handler of %r", event)
+            logging.getLogger("mt.aio.proc").exception("error in a handler of %r", event[0])
 
     return report
