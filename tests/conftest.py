@@ -92,6 +92,14 @@ def halt() -> Iterator[Halt]:
 
 
 @pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Have what nobody refers to any more freed at once or not at all: no garbage is collected."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a worker thread that the watcher adds none to, however busy the machine is."""
     from mt.aio.core import _pool

@@ -102,6 +102,7 @@ def test_a_cancellation_while_the_others_end(async_mode):
 
 
 @pytest.mark.parametrize("as_tasks", [False, True])
+@pytest.mark.usefixtures("no_collection")
 def test_an_error_is_in_no_cycle(mode, as_tasks):
     """Whoever drops it has what its traceback refers to freed at once."""
 
@@ -117,11 +118,7 @@ def test_an_error_is_in_no_cycle(mode, as_tasks):
         await sleep(0, context_vars=context_vars)  # or the loop itself still holds it
         assert alive() is None
 
-    gc.disable()
-    try:
-        mode.run(body)
-    finally:
-        gc.enable()
+    mode.run(body)
 
 
 @pytest.mark.parametrize("wanted", [1, 3])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 from collections import deque
@@ -100,6 +99,7 @@ def test_cancelled_again_in_the_turn_in_which_the_job_ends():
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_an_error_is_let_go_with_its_traceback():
     """What the function raised does not stay until the garbage is collected."""
 
@@ -115,11 +115,7 @@ def test_an_error_is_let_go_with_its_traceback():
         except MineError as error:
             return ref(error)
 
-    gc.disable()
-    try:
-        assert asyncio.run(main())() is None
-    finally:
-        gc.enable()
+    assert asyncio.run(main())() is None
 
 
 def test_a_loop_at_the_address_of_a_closed_one(mailbox):
@@ -239,6 +235,7 @@ def test_a_forked_child_forgets_all_loops(mailbox, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no doorbells")
+@pytest.mark.usefixtures("no_collection")
 def test_a_mailbox_with_jobs_in_it_goes_with_its_loop():
     """A job that no loop has looked at does not keep the mailbox that it lies in."""
 
@@ -250,8 +247,4 @@ def test_a_mailbox_with_jobs_in_it_goes_with_its_loop():
         loop.close()
         return ref(box)
 
-    gc.disable()
-    try:
-        assert leave()() is None
-    finally:
-        gc.enable()
+    assert leave()() is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 import weakref
 
@@ -108,6 +107,7 @@ def test_cancelling_a_submitted_future_gives_the_job_up(async_mode):
     assert ran == []
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_what_a_cancelled_job_had_in_hand_is_not_kept_alive(async_mode, halt):
     """What a function that gave up worked on is let go with it, without a garbage collection."""
     references = []
@@ -130,8 +130,4 @@ def test_what_a_cancelled_job_had_in_hand_is_not_kept_alive(async_mode, halt):
         await asyncio.wait([task])
         return references[0]()
 
-    gc.disable()
-    try:
-        assert async_mode.run(body) is None
-    finally:
-        gc.enable()
+    assert async_mode.run(body) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import subprocess
 import sys
@@ -51,33 +50,27 @@ def test_results_of_two_loops_are_held_for_each():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no doorbells")
+@pytest.mark.usefixtures("no_collection")
 def test_closed_loops_leave_no_descriptor():
     """Many short event loops leave at most the last one's doorbell, also without a collection."""
-    gc.disable()
-    try:
-        for _ in range(20):
-            asyncio.run(offload(int, context_vars={"async": True}))
-        bells = _bells()
-    finally:
-        gc.enable()
+    for _ in range(20):
+        asyncio.run(offload(int, context_vars={"async": True}))
+    bells = _bells()
     assert len(bells) <= 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no doorbells")
+@pytest.mark.usefixtures("no_collection")
 def test_a_loop_closed_before_it_looks_leaves_no_descriptor():
     """A loop that is closed with results on their way takes its doorbell along at once."""
-    gc.disable()
-    try:
-        before = _bells()
-        for _ in range(20):
-            loop = asyncio.new_event_loop()
-            loop.call_soon(_leave_results, loop)
-            loop.run_forever()
-            loop.close()
-            del loop
-        after = _bells()
-    finally:
-        gc.enable()
+    before = _bells()
+    for _ in range(20):
+        loop = asyncio.new_event_loop()
+        loop.call_soon(_leave_results, loop)
+        loop.run_forever()
+        loop.close()
+        del loop
+    after = _bells()
     assert len(after - before) <= 1
 
 

@@ -263,6 +263,7 @@ def test_a_reported_error_is_released(async_mode, turns, failing):
     async_mode.run(body)
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_a_reported_error_is_in_no_cycle(mode):
     """Whoever drops it has what its traceback refers to freed at once."""
 
@@ -282,8 +283,4 @@ def test_a_reported_error_is_in_no_cycle(mode):
         await sleep(0, context_vars=context_vars)
         assert alive() is None
 
-    gc.disable()
-    try:
-        mode.run(body)
-    finally:
-        gc.enable()
+    mode.run(body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import pickle
 import weakref
 
@@ -77,6 +76,7 @@ def test_two_cleanups_at_once(async_mode, waiting):
     async_mode.run(body)
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_the_error_is_let_go(async_mode, waiting):
     """It is in no cycle: whoever drops it has what its traceback refers to freed at once."""
 
@@ -89,11 +89,7 @@ def test_the_error_is_let_go(async_mode, waiting):
             alive = weakref.ref(error)
         assert alive() is None
 
-    gc.disable()
-    try:
-        async_mode.run(body)
-    finally:
-        gc.enable()
+    async_mode.run(body)
 
 
 def test_an_aproc_that_ends_by_itself_when_cancelled_is_not_cut_off(async_mode, turns, waiting):

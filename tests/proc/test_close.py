@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -208,17 +207,14 @@ def test_a_child_that_ignores_everything(start):
     assert process.exitcode == -signal.SIGKILL
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_forgotten_and_collected(mode, start, until, gone, caller):
     """Dropping the last reference ends the child; no cycle keeps the process alive."""
     process = caller()
     mode.run(process.send, (len, ""))
     pid, reference = process.pid, weakref.ref(process)
-    gc.disable()
-    try:
-        del process
-        assert reference() is None
-    finally:
-        gc.enable()
+    del process
+    assert reference() is None
     until(lambda: gone(pid))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
+import signal
 import sys
 import threading
 import warnings
@@ -85,6 +87,74 @@ def test_log_records_from_threads(forwarding, caplog):
     process = forwarding("logging")
     assert srun(process.send, (log,), recv_timeout=LIMIT) == "done"
     assert len(caplog.records) == 200
+
+
+def _unloadable():
+    raise LookupError("not here")
+
+
+class Unloadable:
+    """What can be pickled, and not unpickled."""
+
+    def __reduce__(self):
+        """Be a call that fails."""
+        return _unloadable, ()
+
+
+def test_a_record_that_cannot_be_loaded(mode, forwarding, caplog):
+    """The log says so; the reply behind it comes. It was lost if both were read at once."""
+
+    def log():
+        logging.getLogger("a").warning("odd", extra={"odd": Unloadable()})
+        logging.getLogger("a").warning("fine")
+        return "done"
+
+    process = forwarding("logging")
+    assert mode.run(process.send, (log,), recv_timeout=LIMIT) == "done"
+    records = [r for r in caplog.records if r.name in {"a", "mt.aio.proc"}]
+    assert [r.getMessage() for r in records] == ["error in a handler of 'told'", "fine"]
+    assert isinstance(records[0].exc_info[1], LookupError)
+
+
+def test_an_interrupt_while_a_record_is_written(forwarding, caplog):
+    """The handler gets it, as soon as it has been."""
+
+    def log():
+        from mt.aio.proc._channel import Channel
+
+        write = Channel.write
+
+        def interrupted(self, *args):
+            Channel.write = write
+            os.kill(os.getpid(), signal.SIGINT)
+            self.write(*args)
+
+        Channel.write = interrupted
+        try:
+            logging.getLogger("a").warning("written")
+        except KeyboardInterrupt:
+            return "interrupted"
+
+    process = forwarding("logging")
+    assert srun(process.send, (log,), recv_timeout=LIMIT) == "interrupted"
+    assert [r.getMessage() for r in caplog.records] == ["written"]
+
+
+def test_a_record_after_the_end(mode, forwarding):
+    """Nobody listens any more, so it is dropped in silence; each end was full of complaints."""
+    process = forwarding("logging")
+    written = []
+    process.on_write = lambda *args: written.append(args)
+
+    def log_at_exit():
+        import atexit
+
+        atexit.register(logging.getLogger("a").warning, "the end")
+
+    mode.run(process.send, (log_at_exit,), recv_timeout=LIMIT)
+    mode.run(process.aclose, LIMIT)
+    assert process.exitcode == 0
+    assert written == []
 
 
 def test_warnings(mode, forwarding, monkeypatch):

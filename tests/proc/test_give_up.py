@@ -118,3 +118,11 @@ def test_many_restarts_leave_nothing(start):
         assert time.monotonic() < deadline
         time.sleep(0.01)
         gc.collect()
+
+
+def test_no_such_way(mode, start):
+    """A slip of the pen would let the child go on, and nobody would know."""
+    process = start()
+    with pytest.raises(ValueError, match="on_give_up must be 'finish' or 'restart', not 'kill'"):
+        mode.run(process.send, (len, ""), on_give_up="kill")
+    assert mode.run(process.send, (len, "abc"), recv_timeout=LIMIT) == 3

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from mt.aio.core import srun
-from mt.aio.proc import _memory
+from mt.aio.proc import _memory, lowlevel
 from mt.aio.proc._frames import LARGE, RETURNED, Frame, Parser, pack
 
 np = pytest.importorskip("numpy")
@@ -107,6 +107,48 @@ def test_too_many_regions_in_use(sides, monkeypatch):
     monkeypatch.setattr(_memory, "_MOST", 2)
     taken = [sides[0].take([b"x" * LARGE]) for _ in range(3)]
     assert [region is None for region in taken] == [False, False, True]
+
+
+def test_memory_that_cannot_be_mapped(mode, start, monkeypatch):
+    """Whoever waits for what is in it is told why, and nothing else is lost."""
+    process = start()
+    mode.run(process.send, (len, ""))
+
+    def refuse(*args):
+        raise OSError(12, "no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_memory.Memory, "_map", refuse)
+        for _ in range(2):
+            with pytest.raises(lowlevel.ChildError, match=r"cannot be loaded: .* no memory"):
+                mode.run(process.send, (bytes, 3 * LARGE), recv_timeout=LIMIT)
+    assert len(mode.run(process.send, (bytes, 3 * LARGE), recv_timeout=LIMIT)) == 3 * LARGE
+
+
+def test_memory_that_the_child_cannot_map(mode, start):
+    """It tells so, and lives."""
+
+    def break_it():
+        from mt.aio.proc import _memory
+
+        def refuse(*args):
+            raise OSError(12, "no memory")
+
+        _memory.Memory._map = refuse
+
+    process = start()
+    mode.run(process.send, (break_it,))
+    with pytest.raises(lowlevel.ChildRaisedError, match="no memory"):
+        mode.run(process.send, (len, bytes(3 * LARGE)), recv_timeout=LIMIT)
+    assert mode.run(process.send, (len, "abc"), recv_timeout=LIMIT) == 3
+
+
+def test_no_room_for_a_descriptor(sides, monkeypatch):
+    """The system drops it then, and says nothing."""
+    writer, reader = sides
+    monkeypatch.setattr(_memory, "receive", lambda *args: (b"12345678", []))
+    with pytest.raises(OSError, match="Too many open files"):
+        _travel(writer, reader, [b"pickle", bytes(3 * LARGE)])
 
 
 def test_arrays_that_are_kept(mode, start):

@@ -231,6 +231,20 @@ def test_output_of_the_end(mode, start):
     assert process.text("stdout") == "first\nlast words"
 
 
+def test_a_long_line_at_the_end(mode, start):
+    """The error has the end of it, not all."""
+
+    def dies():
+        os.write(1, b"x" * 60_000 + b"last words")
+        os._exit(3)
+
+    process = start()
+    with pytest.raises(RuntimeError, match=r"last words$") as caught:
+        mode.run(process.send, (dies,))
+    assert len(str(caught.value)) < 1200
+    assert len(process.text("stdout")) == 60_010
+
+
 def test_sending_from_on_write(start, caller):
     """In sync mode the one who would wait is the one who reads: that is an error, not a hang."""
 

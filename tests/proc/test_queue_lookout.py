@@ -29,7 +29,8 @@ def _lines():
 
 def _taken(count):
     """Whether the thread looks at so many queues for the running event loop."""
-    return sum(0 != line.offered == line.taken for line in _lines()) == count
+    requests = [line.request for line in _lines()]
+    return sum(request is not None and request.taken for request in requests) == count
 
 
 def _running():
@@ -63,7 +64,7 @@ def test_it_looks_again_for_who_waits_again(async_mode):
         got, getting = [], [asyncio.ensure_future(qget_aio(q)) for _ in range(2)]
         for number in range(5):
             await _come_true(lambda: _taken(1))
-            _lines()[0]._found()  # as though there had been something
+            _lines()[0]._found(_lines()[0].request)  # as though there had been something
             await _come_true(lambda: _taken(1))
             q.put(number)
             async with asyncio.timeout(20):
@@ -155,7 +156,7 @@ def test_who_wants_it_at_once(async_mode, monkeypatch):
         getting = asyncio.ensure_future(qget_aio(q, aio_interval=1e-6))
         for _ in range(20):
             await asyncio.sleep(0)
-            assert not any(line.offered for line in _lines())
+            assert not any(line.request for line in _lines())
         q.put("item")
         async with asyncio.timeout(20):
             return await getting
@@ -224,7 +225,7 @@ def test_forks_and_the_end_of_the_program(run_program):
             getting = asyncio.ensure_future(qget_aio(q, timeout=20))
             await asyncio.sleep(0)
             (line,) = _queue_poll._pollers[id(loop)].lines.values()
-            while not line.taken:
+            while line.request is None or not line.request.taken:
                 await asyncio.sleep(0.001)
             if cancel:
                 getting.cancel()

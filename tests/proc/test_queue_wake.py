@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from mt.aio.proc import _queue_pipe, qget_aio
+from mt.aio.proc import _queue, _queue_pipe, qget_aio, qput_aio
+from mt.aio.proc._queue import TURNS
 from mt.aio.proc._queue_line import Waiter
 
 CONTEXT = multiprocessing.get_context("spawn")
@@ -225,3 +226,20 @@ def test_items_that_nobody_is_there_for(async_mode, q, watched):
         return [await qget_aio(q, timeout=20) for _ in range(2)]
 
     assert async_mode.run(body) == [1, 2]
+
+
+@pytest.mark.parametrize("calls", [0, TURNS - 3])
+def test_first_come_first_served(async_mode, any_queue, monkeypatch, calls):
+    """Also the one who would give way to the event loop, if he had not to wait anyway."""
+    monkeypatch.setattr(_queue, "_calls", calls)
+
+    async def body(context_vars):
+        getting = [asyncio.ensure_future(qget_aio(any_queue)) for _ in range(5)]
+        for _ in range(3):
+            await asyncio.sleep(0)  # all are in line
+        async with asyncio.timeout(20):
+            for number, task in enumerate(getting):
+                await qput_aio(any_queue, number)
+                assert await task == number
+
+    async_mode.run(body)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import select
-from _thread import allocate_lock
+from _thread import RLock
 from time import monotonic
 
 from mt.aio.proc import _frames as frames
-from mt.aio.proc._frames import LARGE, SOME, Frame, Parser, pack, pack_small
+from mt.aio.proc._frames import LARGE, SOME, Frame, Missing, Parser, pack, pack_small
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class Channel:
         self._hang_up = getattr(select, "POLLRDHUP", 0)  # Linux; elsewhere it is read as the end
         self._poll.register(descriptor, self._hang_up)
         self._looked = 0.0
-        self._turn = allocate_lock()  # log records come from any thread
+        self._turn = RLock()  # log records come from any thread
+        self._due: list[tuple[int, int, list[Buffer]]] = []
+        self._writing = False
 
     def hung_up(self) -> bool:
         """Tell whether the parent has ended the conversation: so far as was known lately.
@@ -53,9 +55,26 @@ class Channel:
         return self._placed(self._parser.feed(data)) if data else None
 
     def write(self, kind: int, number: int, segments: list[Buffer]) -> None:
-        """Write a frame, all of it; large segments through shared memory, if that can be."""
+        """Write a frame, all of it; large segments through shared memory, if that can be.
+
+        A signal handler or a destructor may come in between, and have something to write, too:
+        its frame is written when this one has been.
+        """
         with self._turn:
-            self._write_frame(kind, number, segments)
+            self._due.append((kind, number, segments))
+            if self._writing:
+                return
+            self._writing = True
+            try:
+                while self._due:
+                    self._write_frame(*self._due.pop(0))
+            finally:
+                self._writing = False
+
+    def close(self) -> None:
+        """Hang up. Who still writes must not write to whatever gets the same descriptor."""
+        descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)
 
     def _write_frame(self, kind: int, number: int, segments: list[Buffer]) -> None:
         returned = b"" if self._memory is None else self._memory.returned()
@@ -109,7 +128,10 @@ class Channel:
     def _sorted_out(self, read: list[Frame]) -> list[Frame]:
         for frame in read:
             if frame.region is not None:
-                self._shared().place(frame)
+                try:
+                    self._shared().place(frame)
+                except Exception as error:  # noqa: BLE001 - the sender is told, as it is unpickled
+                    frame.segments = Missing(error)  # type: ignore[assignment]
             elif frame.kind == frames.RELEASE:
                 self._shared().noted(frame)
         return [frame for frame in read if frame.kind != frames.RELEASE]

@@ -21,6 +21,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, finalize, ref
 
+from mt.aio.proc._shield import Shield
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -109,10 +111,22 @@ class Driver:
         Raises:
             RuntimeError: called by a handler of this thread's own watching, which would wait for
                 itself.
+            KeyboardInterrupt: there was a Ctrl-C; handlers that had begun have done their work.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        with Shield(self._wake_anybody) as shield:
+            while (outcome := self._wait(done, deadline, shield)) is None:
+                shield.let_through()
+        return outcome
+
+    def _wait(
+        self, done: Callable[[], bool], deadline: float | None, shield: Shield
+    ) -> bool | None:
+        """Watch until something is done or time is up; None if an interrupt comes first."""
         with self._turn:
             while not done():
+                if shield.kept is not None:
+                    return None
                 rest = None if deadline is None else deadline - time.monotonic()
                 if (rest is not None and rest <= 0) or self._closed:
                     return False
@@ -128,9 +142,19 @@ class Driver:
         """Have the waiting threads look whether what they wait for is done."""
         with self._turn:
             self._turn.notify_all()
-            if self._wake is not None and self._leader not in (None, threading.get_ident()):
-                with suppress(BlockingIOError):  # full of bytes that wake just as well
-                    os.write(self._wake[1], b"\0")
+            if self._leader not in (None, threading.get_ident()):
+                self._wake_leader()
+
+    def _wake_anybody(self) -> None:
+        """Wake all that wait, this thread included: it is in a signal handler."""
+        with self._turn:
+            self._turn.notify_all()
+            self._wake_leader()
+
+    def _wake_leader(self) -> None:
+        if self._wake is not None:
+            with suppress(OSError):  # full of bytes that wake just as well, or just closed
+                os.write(self._wake[1], b"\0")
 
     def close(self) -> None:
         """Stop watching; the descriptors are closed as soon as nobody watches them."""

@@ -31,7 +31,7 @@ class ChildDiedError(ChildError):
     Attributes:
         exitcode: its exit status, the negative number of the signal that killed it, or None if
             nobody could tell.
-        output: the last lines that it printed.
+        output: the last lines that it printed, of each the end if it is very long.
     """
 
     exitcode: int | None = None

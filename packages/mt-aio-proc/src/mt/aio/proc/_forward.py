@@ -5,11 +5,15 @@ Both sides are in here: what the child tells, and what the parent makes of it.
 
 from __future__ import annotations
 
+from mt.aio.proc._pickling import loads
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context, ContextVar
     from typing import Any
+
+    from mt.aio.proc._frames import Buffer
 
     Tell = Callable[[object], None]
 
@@ -76,9 +80,9 @@ def begin(forward: tuple[str, ...], tell: Tell) -> None:
             _forward_warnings(tell)
 
 
-def repeat(told: tuple[Any, ...]) -> None:
+def repeat(*told: Buffer) -> None:
     """Do, in the parent, what happened in the child."""
-    what, *args = told
+    what, *args = loads(told)
     if what == "logging":
         import logging
 

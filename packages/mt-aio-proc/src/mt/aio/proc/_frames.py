@@ -13,7 +13,7 @@ from struct import unpack_from as unpack
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeAlias
+    from typing import NoReturn, TypeAlias
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -49,6 +49,16 @@ class Frame:
         self.number: int = number
         self.segments: Sequence[Buffer] = segments
         self.region: int | None = region
+
+
+class Missing:
+    """In the place of segments that cannot be had: whoever wants to load them gets the error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __iter__(self) -> NoReturn:
+        raise self._error
 
 
 def pack(frame: Frame) -> list[Buffer]:

@@ -139,12 +139,13 @@ class Link:
 
     def result(self, frame: Frame) -> Any:
         """Make of a reply what `send` returns or raises."""
-        if frame.kind == protocol.RAISED:
-            raise raised(loads(frame.segments))
         try:
-            return loads(frame.segments)
+            reply = loads(frame.segments)
         except Exception as exc:
             raise ChildError(f"{self.name} replied, but its reply cannot be loaded: {exc}") from exc
+        if frame.kind == protocol.RAISED:
+            raise raised(reply)
+        return reply
 
     def begin_close(self) -> None:
         """Tell the child that no more messages will come, and those who wait that it is over."""
@@ -201,7 +202,7 @@ class Link:
         if waiter is not None:
             waiter.settle(frame)
         elif frame.kind == protocol.TOLD:
-            self._report(("told", loads(frame.segments)))
+            self._report(("told", frame.segments))
         elif frame.kind == protocol.FAILED:
             self._failure = loads(frame.segments)
         elif frame.kind == protocol.IGNORED:
@@ -231,7 +232,7 @@ class Link:
             lost = HostLost(f"{self.name} is lost: {ending.lost}")
             lost.__cause__ = ending.cause
             return lost
-        how = ending.unborn or how_it_ended(ending.exitcode)
+        how = ending.unborn or (how_it_ended(ending.exitcode) if self.ended else "is ending")
         if self._failure is None:
             return died(f"{self.name} {how}{ending.reason}", ending.exitcode, ending.output)
         text = f"{self.name} {how}: set-up failed, {self._failure[1]}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from errno import ENODEV, ENXIO, EOPNOTSUPP, ESPIPE
+from errno import EMFILE, ENODEV, ENXIO, EOPNOTSUPP, ESPIPE
 from sys import getrefcount
 
 from mt.aio.proc._frames import LARGE, RELEASE, Frame, pack
@@ -210,10 +210,15 @@ class Memory:
     def _map(self, number: int) -> mmap.mmap:
         """Map a region that the other side has just told of."""
         while number not in self._mapped:
-            data, (descriptor,) = receive(self._aside, 8)
-            size = os.fstat(descriptor).st_size  # `mmap` would find it for files alone
-            self._mapped[int.from_bytes(data, "little")] = mmap.mmap(descriptor, size)
-            os.close(descriptor)
+            data, descriptors = receive(self._aside, 8)
+            if not descriptors:
+                raise OSError(EMFILE, os.strerror(EMFILE))
+            try:
+                size = os.fstat(descriptors[0]).st_size  # `mmap` would find it for files alone
+                mapping = mmap.mmap(descriptors[0], size)
+            finally:
+                os.close(descriptors[0])
+            self._mapped[int.from_bytes(data, "little")] = mapping
         return self._mapped[number]
 
 

@@ -12,6 +12,7 @@ _PIECE = 1 << 16
 _MOST = 1 << 20  # bytes; more than a pipe holds, so one `read` gets all that was printed before it
 _LONG = 1 << 16  # characters; arbitrary: a line that long is passed on before it ends
 KEPT = 20  # lines remembered for a post-mortem; arbitrary
+_WIDE = 1000  # characters of each; arbitrary
 
 
 class Stream:
@@ -51,7 +52,7 @@ class Stream:
         if not (unfinished or self.ended):
             end = self._text.rfind("\n") + 1 or (end if end > _LONG else 0)
         taken, self._text = self._text[:end], self._text[end:]
-        self._last.extend(taken.splitlines()[-KEPT:])
+        self._last.extend(line[-_WIDE:] for line in taken.splitlines()[-KEPT:])
         return taken
 
 

@@ -19,6 +19,7 @@ else:
 
 _ASYNC: ContextVars = {"async": True}
 _GRACE = 2.0  # seconds for a child to end by itself; arbitrary
+_WAYS_TO_GIVE_UP = ("finish", "restart")
 
 
 class BgProcess(Block):
@@ -126,6 +127,7 @@ class BgProcess(Block):
             What `child_handle_message` returned in the child.
 
         Raises:
+            ValueError: `on_give_up` is something else; nothing has been sent then.
             queue.Empty: there was no reply in time.
             ChildRaisedError: `child_handle_message` raised. A RuntimeError whose `args` are a
                 text, the exception, and the child's call stack as a list of lines; the exception
@@ -140,6 +142,8 @@ class BgProcess(Block):
         left this process yet is not sent; any other one the child handles all the same, unless
         `on_give_up` says otherwise.
         """
+        if on_give_up not in _WAYS_TO_GIVE_UP:
+            raise ValueError(f"on_give_up must be 'finish' or 'restart', not {on_give_up!r}")
         link = self._link or self._linked()
         waiter = link.waiter(context_vars)
         number = link.send(waiter, msg)
@@ -332,12 +336,12 @@ def _reporter(reference: weakref.ref[BgProcess]) -> Callable[[tuple[Any, ...]], 
             elif event[0] == "told":
                 from mt.aio.proc._forward import repeat
 
-                repeat(event[1])
+                repeat(*event[1])
             else:
                 process.on_event(event)
         except Exception:
             import logging
 
-            logging.getLogger("mt.aio.proc").exception("error in a handler of %r", event)
+            logging.getLogger("mt.aio.proc").exception("error in a handler of %r", event[0])
 
     return report

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from queue import Empty, Full
 from typing import Any, Protocol
 
 from mt.aio.core import asyn
 from mt.aio.core.lowlevel import ContextVars, is_async
-from mt.aio.proc._queue_kind import GETTER, kind_of, plain_types
+from mt.aio.proc._queue_kind import GETTER, Kind, kind_of, plain_types
 
 INTERVAL = 0.001
 TURNS = 256  # calls after which one gives way to the event loop; arbitrary
@@ -85,7 +86,7 @@ async def qput_aio(
     global _calls  # noqa: PLW0603 - how often, approximately, is all that matters
     _calls += 1
     if not _calls % TURNS:
-        await _give_way()
+        await _give_way(q, "full")
     if type(q) in plain_types:
         try:
             q.put(obj, False)  # type: ignore[call-arg]  # not a PipeQueue
@@ -147,7 +148,7 @@ async def qget_aio(
     global _calls  # noqa: PLW0603 - how often, approximately, is all that matters
     _calls += 1
     if not _calls % TURNS:
-        await _give_way()
+        await _give_way(q, "empty")
     tried = True
     try:
         if type(q) in plain_types:
@@ -171,8 +172,18 @@ def _check(block: bool, timeout: float | None, interval: float) -> None:
         raise ValueError(f"aio_interval must be zero or more, not {interval!r}")
 
 
-async def _give_way() -> None:
-    """Let the event loop see to others: a queue that is never empty must not keep it for itself."""
+async def _give_way(q: Any, hopeless: str) -> None:
+    """Let the event loop see to others: a queue that is never empty must not keep it for itself.
+
+    Who has to wait gets in line at once, before those who come after.
+    """
+    kind = kind_of(q.__class__)
+    if kind is Kind.PROXY:  # everybody waits; and to ask would block
+        return
+    if kind is not Kind.AWAITED:
+        with suppress(Exception):  # not implemented, or the queue is closed
+            if getattr(q, hopeless)():
+                return
     import asyncio
 
     await asyncio.sleep(0)

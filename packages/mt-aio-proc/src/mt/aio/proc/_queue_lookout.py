@@ -24,11 +24,25 @@ if TYPE_CHECKING:
 LOOKS = 8  # between two times of seeing to who still waits; arbitrary
 
 
+class Request:
+    """A line's wish to be looked at; it holds as long as it is the line's own.
+
+    Attributes:
+        taken: whether the thread looks there; it says so itself.
+    """
+
+    __slots__ = ("line", "taken")
+
+    def __init__(self, line: PolledLine) -> None:
+        self.line = ref(line)  # no task and no event loop is kept from here
+        self.taken = False
+
+
 class Lookout:
     """The thread, which runs while there is something to look at."""
 
     def __init__(self) -> None:
-        self._new: SimpleQueue[PolledLine] = SimpleQueue()
+        self._new: SimpleQueue[Request] = SimpleQueue()
         self._lock = threading.Lock()  # of who starts the thread, and of the thread that ends
         self._runs = False
         self._pid = os.getpid()
@@ -37,9 +51,9 @@ class Lookout:
         """Whether this is not a forked copy, whose thread is another process's."""
         return os.getpid() == self._pid
 
-    def offer(self, line: PolledLine) -> None:
-        """Look at a line, after the thread's present sleep, for as long as it is offered."""
-        self._new.put(line)
+    def ask(self, request: Request) -> None:
+        """Have the thread look at a line, after its present sleep, as long as that is wanted."""
+        self._new.put(request)
         with self._lock:
             if not self._runs:
                 name = "mt-aio-queue-lookout"
@@ -50,25 +64,23 @@ class Lookout:
                 self._runs = True
 
     def _run(self) -> None:
-        lines: list[ref[PolledLine]] = []  # no task and no event loop is kept from here
-        while self._wanted(lines):
-            lines, looks, rest = _see_to(lines)
+        requests: list[Request] = []
+        while self._wanted(requests):
+            requests, looks, rest = _see_to(requests)
             self._look(looks, rest)
 
-    def _wanted(self, lines: list[ref[PolledLine]]) -> bool:
-        """Take what is offered; tell whether there is anything to look at."""
+    def _wanted(self, requests: list[Request]) -> bool:
+        """Take the new requests; tell whether there is anything to look at."""
         with self._lock:
             while not self._new.empty():
-                line = self._new.get()
-                line.taken = line.offered
-                if not line.known:
-                    line.known = True
-                    lines.append(ref(line))
-            self._runs = bool(lines)
+                request = self._new.get()
+                request.taken = True
+                requests.append(request)
+            self._runs = bool(requests)
             return self._runs
 
     def _look(self, looks: list[Callable[[], bool]], rest: float) -> None:
-        """Look until there may be something, or something is offered, or it is time for more."""
+        """Look until there may be something, or somebody asks, or it is time for more."""
         for _ in range(LOOKS if looks else 0):
             sleep(rest)
             for look in looks:
@@ -87,24 +99,20 @@ def lookout() -> Lookout:
 
 
 def _see_to(
-    lines: list[ref[PolledLine]],
-) -> tuple[list[ref[PolledLine]], list[Callable[[], bool]], float]:
-    """Drop the lines at which nobody waits, or is about to try.
+    requests: list[Request],
+) -> tuple[list[Request], list[Callable[[], bool]], float]:
+    """Drop the requests that nobody has any more, and those where there is something to try for.
 
     Returns:
-        The others, how to look at them, and how many seconds to sleep before each look.
+        The others, how to look at their lines, and how many seconds to sleep before each look.
     """
     quiet, looks, rest = [], [], math.inf
-    for reference in lines:
-        line = reference()
-        if line is None:
-            continue
-        if line.stays_quiet():
-            quiet.append(reference)
+    for request in requests:
+        line = request.line()
+        if line is not None and line.stays_quiet(request):
+            quiet.append(request)
             looks.append(line.look)
             rest = min(rest, line.pause())
-        else:
-            line.known = False
     return quiet, looks, rest
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from mt.aio.proc._queue_line import LoopLine
-from mt.aio.proc._queue_lookout import lookout
+from mt.aio.proc._queue_lookout import Request, lookout
 
 PART = 25  # who has waited for a second waits a twenty-fifth of that longer at most; arbitrary
 MOST = 30  # intervals that a pause is made longer to; arbitrary
@@ -44,10 +44,7 @@ class PolledLine(LoopLine):
         self._simple = type(q) is SimpleQueue  # any thread may look
         self._since = time.monotonic()
         self.interval = 0.0
-        self.offered = 0  # to the lookout, and so many times it was; the loop's thread writes this
-        self.taken = 0  # by the lookout, when it was offered for that time; its thread writes this
-        self.known = False  # to the lookout; its thread alone reads and writes this
-        self._offers = 0
+        self.request: Request | None = None  # what the lookout has been asked for
 
     def pause(self) -> float:
         """How long to wait before looking here again."""
@@ -80,28 +77,27 @@ class PolledLine(LoopLine):
             self.wake()
 
     def looked_after(self, pause: float) -> bool:
-        """Tell whether the lookout looks here; offer it if the pauses are long enough for that."""
+        """Tell whether the lookout looks here; ask it if the pauses are long enough for that."""
         quiet = pause > max(self.interval, LEAST) or pause == LONGEST
-        if quiet and self._simple and not self.offered:
-            self._offers += 1
-            self.offered = self._offers
-            lookout().offer(self)
-        return 0 != self.offered == self.taken
+        if quiet and self._simple and self.request is None:
+            self.request = Request(self)
+            lookout().ask(self.request)
+        return self.request is not None and self.request.taken
 
-    def stays_quiet(self) -> bool:
+    def stays_quiet(self, request: Request) -> bool:
         """Tell, in the lookout's thread, whether to look on; call the loop if need be."""
-        if not self.offered or self._poller.loop.is_closed():
+        if self.request is not request or self._poller.loop.is_closed():
             return False
         if self.look():
             return True
         with suppress(Exception):  # it has just been closed; and others are waiting, too
-            self._poller.loop.call_soon_threadsafe(self._found)
+            self._poller.loop.call_soon_threadsafe(self._found, request)
         return False
 
-    def _found(self) -> None:
+    def _found(self, request: Request) -> None:
         """Go on with the timer, after the lookout has found something."""
-        if self.offered:
-            self.offered = 0
+        if self.request is request:
+            self.request = None
             self._poller.tick([self])
 
 
@@ -138,7 +134,7 @@ class Poller:
 
     def end(self, line: PolledLine) -> None:
         """Look at one line less."""
-        line.offered = 0
+        line.request = None
         self._asked.pop(line, None)
         if not self._asked and self._timer is not None:
             self._timer.cancel()

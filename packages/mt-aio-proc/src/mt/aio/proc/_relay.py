@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mt.aio.proc import _oom
 from mt.aio.proc import _protocol as protocol
 from mt.aio.proc._driver import Driver
-from mt.aio.proc._frames import SOME, Buffer, Frame, Parser
+from mt.aio.proc._frames import SOME, Buffer, Frame, Missing, Parser
 from mt.aio.proc._line import Ending, Line, Listener
 from mt.aio.proc._outbox import Outbox, Outgoing
 from mt.aio.proc._output import Output
@@ -139,10 +139,13 @@ class Relay(Line):
             replies = replies or frame.kind in _REPLIES
         try:
             self._take_output(unfinished=replies)
-        finally:  # the listener may be where a Ctrl-C hits
+        finally:
             for frame in frames or ():
                 if frame.region is not None:
-                    self.outbox.memory.place(frame)
+                    try:
+                        self.outbox.memory.place(frame)
+                    except Exception as error:  # noqa: BLE001 - it belongs to who gets the frame
+                        frame.segments = Missing(error)  # type: ignore[assignment]
                 elif frame.kind == protocol.RELEASE:
                     self.outbox.memory.noted(frame)
                 self._listener.receive(frame)

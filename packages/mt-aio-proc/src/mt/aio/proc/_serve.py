@@ -10,9 +10,9 @@ itself only while the child waits for a frame, when nothing is being written.
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found] # `signal` imports enum: slow
-import os
 import select
 import sys
+from _thread import get_ident
 
 from mt.aio.proc import _frames as frames
 from mt.aio.proc._channel import Channel
@@ -38,6 +38,7 @@ class Interrupts:
         self.open = False  # the user's handler runs: it gets a KeyboardInterrupt
         self._idle = False  # nothing is half read or half written
         self._seen = False
+        self._thread = get_ident()
         self._tell = tell
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
             signal.signal(signal.SIGINT, self._arrived)
@@ -53,6 +54,24 @@ class Interrupts:
     def busy(self) -> None:
         """An interrupt is remembered."""
         self._idle = False
+
+    def hold_back(self) -> bool:
+        """Have the handler of this thread, if it runs one, get no interrupt until `let_through`.
+
+        Returns:
+            Whether it runs one. Signals concern the main thread alone, and so do handlers.
+        """
+        if not self.open or get_ident() != self._thread:
+            return False
+        self.open = False
+        return True
+
+    def let_through(self) -> None:
+        """Let the handler have interrupts again, beginning with one that came meanwhile."""
+        self.open = True
+        if self._seen:
+            self.open = self._seen = False
+            raise KeyboardInterrupt
 
     def _arrived(self, _signum: int, _frame: FrameType | None) -> None:
         if self.open:
@@ -210,23 +229,32 @@ class Conversation:
     def _interrupted(self) -> None:
         self._channel.write(frames.IGNORED, 0, dumps(KeyboardInterrupt()))
 
+    def end(self) -> None:
+        """Hang up: a thread of the user's may keep the process, and the parent is told."""
+        self._channel.close()
+
     def _tell(self, what: object) -> None:
-        """Tell the parent of something while a handler runs: between frames, that is."""
-        before, self._interrupts.open = self._interrupts.open, False
+        """Tell the parent of something, as long as it listens; called in any thread, anywhere."""
+        told = dumps(what)
+        handling = self._interrupts.hold_back()
         try:
-            self._channel.write(frames.TOLD, 0, dumps(what))
+            self._channel.write(frames.TOLD, 0, told)
+        except OSError:  # the conversation is over
+            return
         finally:
-            self._interrupts.open = before
+            if handling:
+                self._interrupts.let_through()
 
 
 def serve(descriptor: int, aside: int, world: dict[str, Any]) -> None:
     """Hold the conversation, from the set-up frame to the end."""
+    _line_buffer()
+    conversation = Conversation(descriptor, aside)
     try:
-        _line_buffer()
-        Conversation(descriptor, aside).hold(world)
+        conversation.hold(world)
     finally:
         _let_the_nursery_see(descriptor)
-        os.close(descriptor)  # a thread of the user's may keep the process; the parent is told
+        conversation.end()
 
 
 def _let_the_nursery_see(descriptor: int) -> None:

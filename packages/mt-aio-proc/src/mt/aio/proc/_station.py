@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mt.aio.core.lowlevel import offload, submit
 from mt.aio.proc import _protocol as protocol
 from mt.aio.proc._exit import links
+from mt.aio.proc._frames import Missing
 from mt.aio.proc._outbox import ELSEWHERE
 from mt.aio.proc._start import launch
 
@@ -129,7 +130,9 @@ class Station:
     def receive(self, frame: Frame) -> None:
         """Keep what the child says; called by the relay."""
         if frame.kind != protocol.RELEASE:
-            self._keep((FRAME, frame.kind, frame.number, list(frame.segments)))
+            missing = isinstance(frame.segments, Missing)
+            segments = [] if missing else list(frame.segments)
+            self._keep((FRAME, frame.kind, frame.number, segments))
 
     def printed(self, stream: str, text: str) -> None:
         """Keep what the child has printed; called by the relay."""
