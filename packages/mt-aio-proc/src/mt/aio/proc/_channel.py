@@ -131,7 +131,7 @@ class Channel:
                 try:
                     self._shared().place(frame)
                 except Exception as error:  # noqa: BLE001 - the sender is told, as it is unpickled
-                    frame.segments = Missing(error)  # type: ignore[assignment]
+                    frame.segments = Missing(error)  # type: ignore[assignment]  # see there
             elif frame.kind == frames.RELEASE:
                 self._shared().noted(frame)
         return [frame for frame in read if frame.kind != frames.RELEASE]

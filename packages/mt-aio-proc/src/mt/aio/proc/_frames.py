@@ -52,7 +52,10 @@ class Frame:
 
 
 class Missing:
-    """In the place of segments that cannot be had: whoever wants to load them gets the error."""
+    """In the place of segments that cannot be had: whoever wants to load them gets the error.
+
+    Segments are only ever iterated over by those who load them, so this stands for a list.
+    """
 
     def __init__(self, error: Exception) -> None:
         self._error = error

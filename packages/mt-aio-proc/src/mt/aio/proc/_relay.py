@@ -145,7 +145,7 @@ class Relay(Line):
                     try:
                         self.outbox.memory.place(frame)
                     except Exception as error:  # noqa: BLE001 - it belongs to who gets the frame
-                        frame.segments = Missing(error)  # type: ignore[assignment]
+                        frame.segments = Missing(error)  # type: ignore[assignment]  # see there
                 elif frame.kind == protocol.RELEASE:
                     self.outbox.memory.noted(frame)
                 self._listener.receive(frame)
