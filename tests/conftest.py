@@ -6,10 +6,13 @@ import asyncio
 import gc
 import logging
 import os
+import shutil
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -89,6 +92,26 @@ def halt() -> Iterator[Halt]:
     place = Halt()
     yield place
     place.go_on()
+
+
+@contextmanager
+def _mounted(folder: Path, size: str) -> Iterator[None]:
+    if shutil.which("mount") is None:
+        pytest.skip("needs mount")
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting needs root: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def mounted() -> Callable[[Path, str], AbstractContextManager[None]]:
+    """Give what mounts a file system in memory on a folder; its size is as `mount` has it."""
+    return _mounted
 
 
 @pytest.fixture

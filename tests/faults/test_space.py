@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -15,16 +16,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, mounted):
     """A file system of 2 MiB in memory."""
     folder = tmp_path / "small"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting needs root: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(folder, "2m"):
+        yield folder
 
 
 def fill(folder):
@@ -93,6 +90,7 @@ def test_file_that_may_not_grow(server, place, mode_name):
     assert (place.word(), place.left()) == (place.before, [])
 
 
+@pytest.mark.skipif(shutil.which("chattr") is None, reason="needs chattr")
 def test_immutable_target(mode, tmp_path):
     """A target that not even root may replace is EPERM, stays, and nothing is left."""
     path = tmp_path / "file"

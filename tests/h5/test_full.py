@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import sys
 
 import h5py
@@ -37,25 +36,21 @@ OPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def mounted(tmp_path_factory):
+def small_file_system(tmp_path_factory, mounted):
     """A file system of 512 KiB in memory."""
     folder = tmp_path_factory.mktemp("small")
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting needs root: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(folder, "512k"):
+        yield folder
 
 
 @pytest.fixture
-def small(mounted):
+def small(small_file_system):
     """That file system with an old file on it, and nothing else."""
-    for file in mounted.iterdir():
+    for file in small_file_system.iterdir():
         file.unlink()
-    with h5py.File(mounted / "file.h5", "w") as file:
+    with h5py.File(small_file_system / "file.h5", "w") as file:
         file["old"] = [1, 2]
-    return mounted
+    return small_file_system
 
 
 async def _write(path, options, context_vars):
