@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -160,6 +161,19 @@ def test_folder_made_just_now(tmp_path, flushed, monkeypatch):
         with pytest.raises(NotADirectoryError):
             make_folders(str(tmp_path / "file" / "a"), durability)
         make_folders("", durability)  # the current one
+
+
+@needs_proc
+def test_folder_in_one_that_cannot_be_flushed(tmp_path, monkeypatch):
+    """A folder that is there may lie in one on no disk, as homes do in autofs; EIO is an error."""
+    make_folders("/proc/self", "full")
+
+    def fail(fd):
+        raise OSError(errno.EIO, "flush failed")
+
+    monkeypatch.setattr(_durability, "_flush_now", fail)
+    with pytest.raises(OSError, match="flush failed"):
+        make_folders(str(tmp_path), "full")
 
 
 def no_folder(monkeypatch, forbidden):

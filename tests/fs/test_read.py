@@ -155,13 +155,30 @@ def test_short_reads(tmp_path, monkeypatch):
     assert read_file(str(path), 50) == bytes(range(50))
 
 
+@pytest.mark.parametrize("size", [5, 100_000])
+def test_file_that_is_fetched_first(tmp_path, monkeypatch, size):
+    """A file that the system has to fetch, as from tape, is waited for."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(size))
+    real_read = os.read
+
+    def read(fd, want):
+        if not os.get_blocking(fd):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real_read(fd, want)
+
+    monkeypatch.setattr(os, "read", read)
+    assert read_file(str(path)) == bytes(size)
+
+
 def test_large_file_is_left_to_one_buffer(tmp_path, monkeypatch):
     """A file beyond what one read gives comes in one piece as well."""
     monkeypatch.setattr(_read, "_ONE_READ", 1000)
     path = tmp_path / "file"
-    path.write_bytes(bytes(3000))
-    assert read_file(str(path)) == bytes(3000)
-    assert read_file(str(path), 2000) == bytes(2000)
+    content = os.urandom(200_000)  # more than the first read asks for
+    path.write_bytes(content)
+    assert read_file(str(path)) == content
+    assert read_file(str(path), 100_000) == content[:100_000]
 
 
 def test_read_is_abandoned_when_cancelled(async_mode, tmp_path):

@@ -20,9 +20,10 @@ had the folder open by then.
 
 from __future__ import annotations
 
+import errno
 import os
 from _thread import allocate_lock  # which costs no import of threading
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from mt.aio.fs._durability import flush_file, open_folder
@@ -269,8 +270,11 @@ def make_folders(folder: str, durability: Durability) -> None:
             missing.append(path)
             path = os.path.dirname(path)
         if path:
-            with suppress(PermissionError):  # then none of us has made it: he could not flush it
+            try:
                 flush_folder(os.path.dirname(path))
+            except OSError as exc:
+                if exc.errno not in _UNFLUSHABLE:
+                    raise
     for path in reversed(missing):
         os.makedirs(path, exist_ok=True)
         flush_folder(os.path.dirname(path))
@@ -308,6 +312,10 @@ def _renew() -> None:
 
 
 _MOST = 8  # arbitrary
+
+# What comes of flushing a folder that is not ours to flush, or that is on no disk (autofs): nobody
+# who wanted it flushed can have made anything in it.
+_UNFLUSHABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOTSUP}
 _groups: dict[tuple[int, int], _Group] = {}  # by the folder's device and inode
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)

@@ -155,7 +155,7 @@ def read_file(filepath: str, size: int | None = None) -> bytes:
             if len(data) == size or (0 < len(data) < _PIECE and not (more := os.read(fd, 1))):
                 return data
         except BlockingIOError:  # nothing is there yet
-            return read_special(fd, data, size)
+            pass
         return _read_on(fd, data + more, size)
     except IsADirectoryError as exc:
         exc.filename = filepath
@@ -169,6 +169,8 @@ def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
     status = os.fstat(fd)
     if not (stat.S_ISREG(status.st_mode) and status.st_size):
         return read_special(fd, data, size)  # also files of /proc, which may have to be waited for
+    if NONBLOCK:
+        os.set_blocking(fd, True)  # a file that is archived may first have to be fetched
     if status.st_size > len(data):
         # All in one piece, from the beginning: joining a large one with the first would copy it.
         os.lseek(fd, 0, os.SEEK_SET)
