@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import socket
 import time
 
@@ -204,6 +205,48 @@ def test_cancelled_while_it_is_copied(async_mode, start):
         return await process.send((lambda a: a.sum(), np.ones(4_000_000)))
 
     assert async_mode.run(body) == 4_000_000
+
+
+def test_what_waits_behind_a_message_that_is_withdrawn(async_mode, start, monkeypatch, halt):
+    """It goes its way when that one is cancelled while it is copied; it waited for ever."""
+    process, array = start(), np.ones(1_000_000)
+    copy = _memory.Region._copy
+
+    def halted(region, *args):
+        halt()
+        copy(region, *args)
+
+    async def body(context_vars):
+        await process.send((len, ""))
+        with monkeypatch.context() as patch:
+            patch.setattr(_memory.Region, "_copy", halted)
+            large = asyncio.ensure_future(process.send((len, array)))
+            await halt.reached()
+            behind = asyncio.ensure_future(process.send((len, "abc"), recv_timeout=LIMIT))
+            await asyncio.sleep(0)
+            large.cancel()
+            assert await behind == 3
+        halt.go_on()
+        await asyncio.wait([large])
+        assert large.cancelled()
+        return await process.send((len, array), recv_timeout=LIMIT)
+
+    assert async_mode.run(body) == 1_000_000
+
+
+def test_an_interrupt_while_it_is_copied(start, monkeypatch):
+    """Nothing of it is sent, and nothing waits for it; from then on everything did, for ever."""
+    process, array = start(), np.ones(20_000)
+    assert srun(process.send, (len, "")) == 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_memory.Region, "_copy", lambda *args: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            srun(process.send, (len, array))
+    assert process._link._conversation._waiters == {}
+    assert srun(process.send, (len, "abc"), recv_timeout=LIMIT) == 3
+    assert srun(process.send, (len, array), recv_timeout=LIMIT) == 20_000
+    assert len(process._link._outbox.memory._own) == 1, "the region has been used again"
 
 
 def test_a_region_of_a_message_that_never_left(async_mode, start, tmp_path):

@@ -92,6 +92,25 @@ def test_where_nothing_is_to_be_kept_back():
     assert seen == [handler]
 
 
+def test_a_thread_that_is_taken_for_the_main_one(calls, monkeypatch):
+    """As can be where the interpreter is part of another program: the system's rules hold."""
+    done = []
+
+    def look():
+        with monkeypatch.context() as patch:
+            patch.setattr(_shield.threading, "main_thread", threading.current_thread)
+            with Shield(lambda: None) as shield:
+                done.append(shield.kept)
+
+    handler = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert done == [None]
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert calls == []
+
+
 def test_what_has_been_read_is_not_lost(start):
     """An interrupt between reading a reply and handing it out lost the reply, or a part of it.
 

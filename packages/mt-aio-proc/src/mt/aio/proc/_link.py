@@ -106,19 +106,24 @@ class Link:
             message = values(self._carried), message
         segments = dumps(message, self.by_value)
         conversation = self._conversation
-        with self._lock:
-            if conversation.state is State.CLOSING or conversation.state is State.ENDED:
-                raise self._error()
-            number = conversation.send(waiter)
-            if len(segments) == 1 and len(segments[0]) < LARGE:
-                self._outbox.post(number, pack_small(kind, number, segments[0]))
-                return number
-            fill = self._outbox.share(kind, number, segments)
-        if fill is not None:
-            if isinstance(waiter, ThreadWaiter) or sum(map(len, segments)) < ELSEWHERE:
-                fill()
-            else:
-                submit(fill)
+        number = 0
+        try:
+            with self._lock:
+                if conversation.state is State.CLOSING or conversation.state is State.ENDED:
+                    raise self._error()  # noqa: TRY301 - the lock is for the number, too
+                number = conversation.send(waiter)
+                if len(segments) == 1 and len(segments[0]) < LARGE:
+                    self._outbox.post(number, pack_small(kind, number, segments[0]))
+                    return number
+                fill = self._outbox.share(kind, number, segments)
+            if fill is not None:
+                if isinstance(waiter, ThreadWaiter) or sum(map(len, segments)) < ELSEWHERE:
+                    fill()
+                else:
+                    submit(fill)
+        except BaseException:  # most likely a Ctrl-C
+            self.forget(number)
+            raise
         return number
 
     def more(self, number: int, kind: int) -> None:

@@ -118,6 +118,7 @@ class Outbox:
                 self._frames.remove(outgoing)
                 if outgoing.holds is not None and outgoing.region is None:
                     self.memory.release(outgoing.holds.number)
+                self.write()  # what may have waited for it
                 return True
         return False
 
@@ -157,16 +158,25 @@ class Outbox:
         failed = False
         try:
             region.fill(large)
-        except OSError:  # no memory, or a limit: the socket has to do
+        except Exception:  # noqa: BLE001 - no memory, or a limit: the socket has to do
             failed = True
+        except BaseException:  # a Ctrl-C: it must not be sent as it is
+            with self._lock:
+                self.withdraw(outgoing.number)
+            raise
+        finally:
+            self._filled(region, outgoing, instead if failed else None)
+
+    def _filled(self, region: Region, outgoing: Outgoing, instead: Frame | None) -> None:
+        """Let go of a region, if it is of no use any more, and send the frame."""
         with self._lock:
             outgoing.region = None
             region.filling = False
             if region.closed:
                 region.close()
-            elif outgoing.withdrawn or failed:
+            elif outgoing.withdrawn or instead is not None:
                 self.memory.release(region.number)
-            if failed:
+            if instead is not None:
                 outgoing.holds = None
                 outgoing.buffers = [memoryview(buffer).cast("B") for buffer in pack(instead)]
             if not outgoing.withdrawn:

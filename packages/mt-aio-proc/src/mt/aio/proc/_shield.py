@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found] # `signal` makes enums of what it returns
 import threading
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,12 @@ class Shield:
         self._since = 0.0
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        if threading.get_ident() == threading.main_thread().ident:
             handler = signal.getsignal(signal.SIGINT)
             if callable(handler):
-                self._handler = handler
-                signal.signal(signal.SIGINT, self._keep)
+                with suppress(ValueError):  # this is embedded, and not what it takes itself for
+                    signal.signal(signal.SIGINT, self._keep)
+                    self._handler = handler
         return self
 
     def __exit__(self, *_: object) -> None:
