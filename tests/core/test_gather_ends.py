@@ -54,6 +54,21 @@ def test_no_error_of_several_is_complained_of(async_mode, caplog):
     assert not _complaints(caplog)
 
 
+def test_no_error_of_a_later_call_of_amap_is_complained_of(async_mode, caplog):
+    """The first in the order of the items is raised; those after it have been looked at."""
+
+    async def body(context_vars):
+        async def fails(turns, context_vars):
+            await _work(turns, fails=True, context_vars=context_vars)
+
+        calls = amap(fails, [2, 1, 1], context_vars=context_vars, max_concurrency=3)
+        with pytest.raises(OwnError):
+            await anext(calls)
+
+    async_mode.run(body)
+    assert not _complaints(caplog)
+
+
 def test_an_error_on_being_cancelled_is_not_complained_of(async_mode, caplog):
     """The cancellation comes first; an error that it brings about has been looked at."""
 

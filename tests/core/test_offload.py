@@ -6,14 +6,23 @@ import asyncio
 import contextvars
 import gc
 import os
+import sys
 import threading
 import time
 import weakref
+from types import ModuleType
 
 import pytest
 
+from mt.aio.core import _offload as _offload_module
 from mt.aio.core import srun
-from mt.aio.core.lowlevel import MissingModeError, offload, submit
+from mt.aio.core.lowlevel import (
+    MissingModeError,
+    check_cancelled,
+    expect_wait,
+    offload,
+    submit,
+)
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -124,6 +133,20 @@ def test_sync_mode_waits_for_pending_jobs_of_its_key():
 
     asyncio.run(main())
     assert order == ["first", "second"]
+
+
+def test_sync_mode_while_another_thread_imports_what_async_mode_needs(monkeypatch):
+    """There are no jobs yet, so nothing is to be waited for, or to be asked."""
+    for name in ("_hop", "_job", "_pool"):
+        monkeypatch.setitem(sys.modules, f"mt.aio.core.{name}", ModuleType(name))  # it is empty yet
+    monkeypatch.setattr(_offload_module, "_hop", None)
+
+    def work():
+        check_cancelled()
+        expect_wait()
+        return "done"
+
+    assert srun(_offload, work, order="key") == "done"
 
 
 def test_a_job_does_not_wait_for_its_own_key(async_mode):

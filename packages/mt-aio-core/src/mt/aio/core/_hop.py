@@ -25,8 +25,9 @@ from typing import Any
 from weakref import WeakValueDictionary, ref
 
 from mt.aio.core import _pool
-from mt.aio.core._job import Held, Job
+from mt.aio.core._job import Held, Job, check_cancelled  # noqa: F401 - for `_offload`
 from mt.aio.core._pieces import living
+from mt.aio.core._pool import expect_wait, wait_for  # noqa: F401 - likewise
 
 
 class Mailbox:

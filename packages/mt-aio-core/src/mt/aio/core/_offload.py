@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
@@ -13,7 +12,8 @@ if TYPE_CHECKING:
     import asyncio
 
 # What asynchronous mode needs, from its first use on: an import statement in `offload` would cost
-# each call as much as the rest of it.
+# each call as much as the rest of it. As long as it is None, there are no jobs: `sys.modules` would
+# not tell, as another thread may be importing it just now.
 _hop: Any = None
 
 T = TypeVar("T")
@@ -70,8 +70,8 @@ async def offload(
             await job.give_up(abandon_on_cancel)
             raise
         return result
-    if order is not None and (pool := sys.modules.get("mt.aio.core._pool")) is not None:
-        pool.wait_for(order)
+    if order is not None and _hop is not None:
+        _hop.wait_for(order)
     done: Any = func(*args)
     if type(done) is Later:
         done = done.finish()
@@ -102,9 +102,10 @@ def submit(
     **Cancellation.** Cancelling the future withdraws the job, if no thread has taken it yet;
     otherwise `check_cancelled` raises inside `func` from then on.
     """
-    from mt.aio.core._hop import start
-
-    return start(func, args, order, kept=True, network=network).future
+    if _hop is None:
+        _load_hop()
+    future: asyncio.Future[T] = _hop.start(func, args, order, kept=True, network=network).future
+    return future
 
 
 def check_cancelled() -> None:
@@ -113,8 +114,8 @@ def check_cancelled() -> None:
     To be called inside a function run by `offload` or `submit`, wherever it can still give up
     and clean up after itself. Anywhere else, and in synchronous mode, it does nothing.
     """
-    if (module := sys.modules.get("mt.aio.core._job")) is not None:
-        module.check_cancelled()
+    if _hop is not None:
+        _hop.check_cancelled()
 
 
 def expect_wait() -> None:
@@ -124,8 +125,8 @@ def expect_wait() -> None:
     at once, where it would take some milliseconds of waiting to notice. Anywhere else, and in
     synchronous mode, it does nothing.
     """
-    if (pool := sys.modules.get("mt.aio.core._pool")) is not None:
-        pool.expect_wait()
+    if _hop is not None:
+        _hop.expect_wait()
 
 
 def _load_hop() -> None:

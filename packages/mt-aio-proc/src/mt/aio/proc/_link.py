@@ -255,5 +255,6 @@ def _loops() -> ModuleType:
 
 
 def _loop_is_running() -> bool:
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None  # noqa: SLF001 - documented
+    # Another thread may be importing it just now: then it lacks the function, and runs no loop.
+    running = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+    return running is not None and running() is not None

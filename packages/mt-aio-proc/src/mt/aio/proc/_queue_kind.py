@@ -6,6 +6,7 @@ import queue
 import sys
 from enum import Enum
 from functools import lru_cache
+from typing import Any
 
 GETTER = "_mt_aio_getter"  # an attribute of a queue of processes: what is needed to get from it
 
@@ -28,19 +29,22 @@ _COROUTINE = 0x80  # `inspect.CO_COROUTINE`
 @lru_cache
 def kind_of(cls: type) -> Kind:
     """Tell what kind of queue the instances of a class are; imports nothing."""
-    if (queues := sys.modules.get("multiprocessing.queues")) is not None:
-        if issubclass(cls, queues.Queue):
-            return Kind.PROCESS
-        if issubclass(cls, queues.SimpleQueue):
-            return Kind.PIPE
-    managers = sys.modules.get("multiprocessing.managers")
-    if managers is not None and issubclass(cls, managers.BaseProxy):
+    if issubclass(cls, _loaded("multiprocessing.queues", "Queue")):
+        return Kind.PROCESS
+    if issubclass(cls, _loaded("multiprocessing.queues", "SimpleQueue")):
+        return Kind.PIPE
+    if issubclass(cls, _loaded("multiprocessing.managers", "BaseProxy")):
         return Kind.PROXY
     if _is_coroutine_function(cls, "put") and _is_coroutine_function(cls, "get"):
         return Kind.AWAITED
     if len(plain_types) < MOST:
         plain_types.add(cls)
     return Kind.PLAIN
+
+
+def _loaded(module: str, name: str) -> Any:
+    """Give a class, if its module has been imported that far, or what has no subclasses."""
+    return getattr(sys.modules.get(module), name, ())
 
 
 def _is_coroutine_function(cls: type, name: str) -> bool:

@@ -319,5 +319,6 @@ def _flush() -> None:
             stream.flush()
         except Exception:  # noqa: BLE001, S112 - the user closed or replaced it; so be it
             continue
-    if (ctypes := sys.modules.get("ctypes")) is not None:
-        ctypes.pythonapi.fflush(None)  # what C code has printed through stdio
+    # What C code has printed through stdio. Another thread may be importing ctypes just now.
+    if (library := getattr(sys.modules.get("ctypes"), "pythonapi", None)) is not None:
+        library.fflush(None)
