@@ -129,3 +129,26 @@ def test_the_errors_can_be_pickled(start):
         srun(process.send, (os._exit, 3))
     copy = pickle.loads(pickle.dumps(died.value))
     assert (str(copy), copy.exitcode) == (str(died.value), 3)
+
+
+def test_errors_bear_their_public_names(run_program):
+    """Also if nothing has imported the module where they are public."""
+    out = run_program(
+        """
+        import os, pickle
+        from mt.aio.core import srun
+        from mt.aio.proc import BgProcess
+        class Child(BgProcess):
+            def child_handle_message(self, msg):
+                os._exit(3)
+        with Child() as child:
+            try:
+                srun(child.send, None)
+            except RuntimeError as exc:
+                error = exc
+        import sys
+        print("mt.aio.proc.lowlevel" in sys.modules)
+        print(type(error).__module__, type(pickle.loads(pickle.dumps(error))) is type(error))
+        """
+    )
+    assert out.split() == ["False", "mt.aio.proc.lowlevel", "True"]

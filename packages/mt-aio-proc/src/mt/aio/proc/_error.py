@@ -50,6 +50,11 @@ class HostLost(ChildError):  # noqa: N818 - a name that the design fixes
     """
 
 
+# That is where they are public, whether it has been imported when one of them is raised or not.
+for _each in (ChildError, ChildRaisedError, ChildDiedError, ChildClosedError, HostLost):
+    _each.__module__ = "mt.aio.proc.lowlevel"
+
+
 def died(text: str, exitcode: int | None, output: tuple[str, ...]) -> ChildDiedError:
     """Make the error that says how a child ended and what it printed last."""
     if output:
