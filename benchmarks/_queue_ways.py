@@ -66,9 +66,9 @@ async def puts(
 async def idle(get: Get, waiters: int, seconds: float) -> dict[str, float]:
     """Have many coroutines wait; measure the CPU that this takes, as a share of a core.
 
-    Of the threads, those of earlier cases do not count, unless they are mt.aio's.
+    Of the threads, those of earlier cases do not count, unless they look at queues, too.
     """
-    others = sum(not each.name.startswith("mt-aio") for each in threading.enumerate())
+    others = sum(not each.name.startswith("mt-aio-queue") for each in threading.enumerate())
     tasks = [asyncio.ensure_future(get()) for _ in range(waiters)]
     await asyncio.sleep(0.2)
     threads = threading.active_count() - others + 1
