@@ -50,7 +50,8 @@ def members() -> dict[str, list[str]]:
     for path in sorted(ROOT.glob("packages/*/pyproject.toml")):
         project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
         needs = [re.match(r"[\w-]+", need) for need in project.get("dependencies", [])]
-        found[project["name"]] = [match[0] for match in needs if match]
+        # Each once: it may have several bounds, for different Pythons.
+        found[project["name"]] = list(dict.fromkeys(match[0] for match in needs if match))
     return found
 
 
