@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mt.aio.core.lowlevel import is_async
+from mt.aio.fs._special import READ_FLAGS
 
 if TYPE_CHECKING:
     from mt.aio.core.lowlevel import ContextVars
@@ -58,7 +59,7 @@ def _read(filepath: str, wanted: int, status: os.stat_result) -> bytes | None:
     # Were it a FIFO by now, opening it would wait for a writer; if another program has a lease on
     # it, for that.
     try:
-        fd = os.open(filepath, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(filepath, READ_FLAGS)
     except BlockingIOError:
         return None
     try:

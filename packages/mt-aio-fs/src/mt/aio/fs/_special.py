@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import stat
 import sys
 import time
@@ -85,6 +84,8 @@ if sys.platform != "win32":  # which has no FIFOs among its files
     def _write_fifo(filepath: str, data: bytes | memoryview) -> int:
         fd = _open_fifo(filepath)
         try:
+            import select  # not by every program that reads a file
+
             room = select.poll()
             room.register(fd, select.POLLOUT)
             with memoryview(data) as view:
@@ -101,6 +102,8 @@ if sys.platform != "win32":  # which has no FIFOs among its files
 
     def _wait_for_content(fd: int) -> None:
         """Return when there is something to be read, or the last writer has gone."""
+        import select  # as above
+
         content = select.poll()
         content.register(fd, select.POLLIN)
         while not content.poll(_INTERVAL * 1000):
